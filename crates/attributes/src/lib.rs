@@ -1,0 +1,1 @@
+//! Transient node attributes and their writer (core).

@@ -1,0 +1,1 @@
+//! Node ids, scores, exit codes, durations and named limits.

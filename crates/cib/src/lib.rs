@@ -1,0 +1,1 @@
+//! Versioned configuration store as a core: operations, patches, schema checks, digests.

@@ -1,0 +1,1 @@
+//! Clients of the engine's IPC: cpg, quorum, votequorum, cmap, cfg.

@@ -1,0 +1,1 @@
+//! Election, join, history and transition execution as sans-IO cores.

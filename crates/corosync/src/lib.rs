@@ -1,0 +1,1 @@
+//! The engine daemon: configuration, transports, IPC, event loop; and the corosync-* tools.

@@ -1,0 +1,1 @@
+//! Operations on resources: queues, recurring monitors, time-outs (core).

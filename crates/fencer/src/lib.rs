@@ -1,0 +1,1 @@
+//! Node isolation: devices, topology, requests (core).

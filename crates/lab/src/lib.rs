@@ -1,0 +1,1 @@
+//! Hosts on one machine: namespaces, cables, faults, supervisor, DNS, tour.

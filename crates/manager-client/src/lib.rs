@@ -1,0 +1,1 @@
+//! Client of the manager's IPC (cib, crmd, attrd, pacemakerd).

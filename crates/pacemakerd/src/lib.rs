@@ -1,0 +1,1 @@
+//! The manager daemon around the manager's cores.

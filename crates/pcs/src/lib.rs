@@ -1,0 +1,1 @@
+//! The pcs command line.

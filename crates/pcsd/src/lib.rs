@@ -1,0 +1,1 @@
+//! HTTPS node daemon, log-in, file distribution, web page.

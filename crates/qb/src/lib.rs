@@ -1,0 +1,1 @@
+//! libqb-compatible IPC, server and client.

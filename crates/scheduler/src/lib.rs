@@ -1,0 +1,1 @@
+//! Pure function: CIB and time to transition graph, scores and summary.

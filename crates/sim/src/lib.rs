@@ -1,0 +1,1 @@
+//! Whole clusters in virtual time with faults, from a seed; cores only.

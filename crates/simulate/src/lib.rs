@@ -1,0 +1,1 @@
+//! crm_simulate: what-if runs over the scheduler.

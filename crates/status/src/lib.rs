@@ -1,0 +1,1 @@
+//! Cluster status as text, XML and HTML, in the reference's layout.

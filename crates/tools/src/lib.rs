@@ -1,0 +1,1 @@
+//! crm_mon, cibadmin, crm_resource and their neighbours.

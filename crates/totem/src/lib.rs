@@ -1,0 +1,1 @@
+//! Totem single-ring protocol as a sans-IO core: membership, total order, recovery, fragmentation.
