@@ -150,7 +150,7 @@ impl<'a> Evaluator<'a> {
             }
         };
         match (step.axis, from) {
-            (Axis::SelfAxis, node) => take(node),
+            (Axis::Itself, node) => take(node),
             (Axis::Parent, node) => parent(doc, node).into_iter().for_each(&mut take),
             (Axis::Child, Match::Document) => take(Match::Node(doc.root())),
             (Axis::Child, Match::Node(id)) => siblings(doc, doc.first_child(id), true).for_each(&mut take),

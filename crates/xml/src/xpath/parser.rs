@@ -185,7 +185,7 @@ impl Parser<'_> {
 
     fn step(&mut self) -> Result<Step, XPathError> {
         if self.take(".") {
-            return Ok(Step { axis: Axis::SelfAxis, test: Test::Node, predicates: Vec::new() });
+            return Ok(Step { axis: Axis::Itself, test: Test::Node, predicates: Vec::new() });
         }
         if self.take("..") {
             return Ok(Step { axis: Axis::Parent, test: Test::Node, predicates: Vec::new() });
