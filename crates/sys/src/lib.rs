@@ -6,7 +6,11 @@
 pub mod child;
 pub mod clock;
 pub mod memory;
+pub mod namespace;
+pub mod netlink;
+pub mod packet;
 pub mod poll;
+pub mod rtnl;
 pub mod shm;
 pub mod signal;
 pub mod socket;
