@@ -24,6 +24,8 @@ pub(crate) const PROGRAM: &str = "/run/relevo/relevo";
 pub(crate) const BIN_DIRECTORY: &str = "/run/relevo/bin";
 /// What process 1 says when it is ready.
 pub(crate) const READY: u8 = b'R';
+/// Where distributions have systemctl; usually one directory under two names.
+const SYSTEMCTL_PATHS: [&str; 2] = ["/usr/bin/systemctl", "/bin/systemctl"];
 /// Name of the switch.
 pub(crate) const BRIDGE: &str = "switch";
 
@@ -47,6 +49,7 @@ pub(crate) fn boot(layout: &Layout, name: &str) -> Result<u32> {
     let files = HostFiles::new(layout, &host);
     prepare_run(&plan, &host, &files)?;
     files.mount()?;
+    replace_systemctl(&plan)?;
     // Last, because the lab's own files may be below the machine's /run.
     namespace::bind(&files.run, Path::new("/run")).context(|| "cannot mount /run".into())?;
     start_process_one(&host, &plan)
@@ -113,6 +116,17 @@ fn prepare_run(plan: &Plan, host: &Host, files: &HostFiles) -> Result<()> {
         .context(|| format!("cannot show {} in the host", plan.program.display()))?;
     link_commands(plan, host, &own.join("bin"))?;
     namespace::mount("tmpfs", Path::new("/dev/shm"), "mode=1777").context(|| "cannot mount /dev/shm".into())
+}
+
+/// Programs that call systemctl by its path must reach the host's supervisor too.
+fn replace_systemctl(plan: &Plan) -> Result<()> {
+    for path in SYSTEMCTL_PATHS.map(Path::new) {
+        if path.symlink_metadata().is_ok_and(|m| m.is_file()) {
+            namespace::bind(&plan.program, path).context(|| format!("cannot replace {}", path.display()))?;
+            break;
+        }
+    }
+    Ok(())
 }
 
 fn link_commands(plan: &Plan, host: &Host, bin: &Path) -> Result<()> {

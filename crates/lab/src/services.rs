@@ -40,6 +40,8 @@ pub(crate) struct Program {
     pub(crate) words: &'static [&'static str],
     pub(crate) directory: Option<&'static str>,
     pub(crate) environment: &'static [(&'static str, &'static str)],
+    /// File that must appear before the next program is started.
+    pub(crate) makes: Option<&'static str>,
 }
 
 /// What is known of a service.
@@ -59,7 +61,7 @@ pub(crate) struct Service {
 }
 
 const fn program(words: &'static [&'static str]) -> Program {
-    Program { words, directory: None, environment: &[] }
+    Program { words, directory: None, environment: &[], makes: None }
 }
 
 /// Services of a node.
@@ -108,8 +110,14 @@ pub(crate) fn services(stack: Stack) -> Vec<Service> {
                         words: &["/usr/share/pcsd/pcsd"],
                         directory: Some("/usr/share/pcsd"),
                         environment: pcsd_environment,
+                        makes: Some("/run/pcsd-ruby.socket"),
                     },
-                    Program { words: &["/usr/sbin/pcsd"], directory: None, environment: pcsd_environment },
+                    Program {
+                        words: &["/usr/sbin/pcsd"],
+                        directory: None,
+                        environment: pcsd_environment,
+                        makes: None,
+                    },
                 ]
             } else {
                 vec![program(&["pcsd"])]

@@ -3,7 +3,7 @@
 use crate::boot::{BIN_DIRECTORY, RUN_DIRECTORY};
 use crate::services::Service;
 use std::collections::{BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -179,21 +179,38 @@ impl Supervisor {
 
     fn launch(&self, service: &Service) -> Result<(), String> {
         let mut main = 0;
+        let start = Instant::now();
         for program in &service.programs {
+            if let Some(file) = program.makes {
+                // A file of an earlier run would tell nothing.
+                let _ = std::fs::remove_file(file);
+            }
             let guard = lock(&self.spawning);
             let pid = spawn(service, program).map_err(|e| format!("{}: {e}", program.words.join(" ")))?;
             lock(&self.state).exits.remove(&pid);
             drop(guard);
             self.update(service.name, |u| u.pids.push(pid));
             main = pid;
+            let is_ready = || program.makes.is_none_or(|file| Path::new(file).exists());
+            self.wait_for(service, pid, start, is_ready)?;
         }
-        let start = Instant::now();
+        self.wait_for(service, main, start, || service.ready.is_reached())
+    }
+
+    /// Waits until a program is ready, has ended, or takes too long.
+    fn wait_for(
+        &self,
+        service: &Service,
+        pid: i32,
+        start: Instant,
+        is_ready: impl Fn() -> bool,
+    ) -> Result<(), String> {
         loop {
-            if let Some(exit) = self.exit_of(main) {
+            if let Some(exit) = self.exit_of(pid) {
                 self.update(service.name, |u| u.last_exit = Some(exit));
-                return Err(format!("main program ended: {}", describe(exit)));
+                return Err(format!("program ended: {}", describe(exit)));
             }
-            if service.ready.is_reached() {
+            if is_ready() {
                 return Ok(());
             }
             if start.elapsed() > START_TIMEOUT {
