@@ -11,6 +11,7 @@ pub mod netlink;
 pub mod nft;
 pub mod packet;
 pub mod poll;
+pub mod pty;
 pub mod rtnl;
 pub mod shm;
 pub mod signal;
