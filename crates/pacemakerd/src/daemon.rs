@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use attributes::Attributes;
-use clients::quorum::{Quorum, QuorumEvent};
+use clients::{Quorum, QuorumEvent};
 use controller::{Age, Controller, Env, Output};
 use executor::Executor;
 use sys::poll::{Interest, Poller, Ready};
@@ -135,7 +135,7 @@ impl Daemon {
     /// # Errors
     /// [`StartError`]; an engine that is not there yet may be asked again.
     pub fn connect(verbose: bool) -> Result<Daemon, StartError> {
-        let local_id = clients::cpg::Cpg::open()?.local_node()?;
+        let local_id = clients::Cpg::open()?.local_node()?;
         let identity = crate::node::identity(local_id)?;
         let log = Log::start(LOG_FILE.into(), &identity.name, verbose);
         let poller = Poller::new()?;
