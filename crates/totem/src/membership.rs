@@ -59,7 +59,7 @@ impl Totem {
             failed: self.failed.iter().copied().collect(),
         };
         self.stats.memb_join_tx += 1;
-        self.to_everybody(self.native_header(), &Packet::Join(join));
+        self.broadcast(self.native_header(), &Packet::Join(join));
     }
 
     pub(crate) fn send_leave(&mut self) {
@@ -73,7 +73,7 @@ impl Totem {
         };
         self.stats.memb_join_tx += 1;
         self.note(Level::Debug, "sending join/leave message".to_owned());
-        self.to_everybody(Header::native(0, 0), &Packet::Join(join));
+        self.broadcast(Header::native(0, 0), &Packet::Join(join));
         self.timers.stop_all();
     }
 
@@ -157,11 +157,9 @@ impl Totem {
 
     pub(crate) fn handle_join(&mut self, sender: u32, join: &Join) {
         self.ring_seq_max = self.ring_seq_max.max(join.ring_seq);
-        if sender == 0 {
-            if let Some(leaver) = join.failed.last() {
-                self.note(Level::Debug, format!("Received LEAVE message from {leaver}"));
-                self.leaving.insert(*leaver);
-            }
+        if let (0, Some(leaver)) = (sender, join.failed.last()) {
+            self.note(Level::Debug, format!("Received LEAVE message from {leaver}"));
+            self.leaving.insert(*leaver);
         }
         match self.state {
             State::Operational => {
@@ -343,7 +341,7 @@ impl Totem {
         if self.state == State::Operational && self.ring.rep == self.me {
             self.stats.memb_merge_detect_tx += 1;
             let packet = Packet::MergeDetect(MergeDetect { system_from: self.me, ring: self.ring });
-            self.to_everybody(self.native_header(), &packet);
+            self.broadcast(self.native_header(), &packet);
         }
     }
 

@@ -107,12 +107,10 @@ impl Totem {
             let packet = self.regular.get(seq).map(Arc::clone);
             match packet {
                 None if !beyond_holes => return,
-                None => {}
-                Some(packet) => {
-                    if !beyond_holes || self.is_from_deliver_set(&packet) {
-                        self.raw.push_back(Raw::Packet(packet));
-                    }
+                Some(packet) if !beyond_holes || self.is_from_deliver_set(&packet) => {
+                    self.raw.push_back(Raw::Packet(packet));
                 }
+                _ => {}
             }
             self.high_delivered = seq;
         }

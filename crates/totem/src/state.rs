@@ -551,7 +551,7 @@ impl Totem {
     }
 
     /// To all others; our own copy comes back through the loop-back where it has a meaning.
-    pub(crate) fn to_everybody(&mut self, header: Header, packet: &Packet) {
+    pub(crate) fn broadcast(&mut self, header: Header, packet: &Packet) {
         let bytes: Arc<[u8]> = wire::encode(header, packet, &[]).into();
         if matches!(packet, Packet::Join(_)) && header.nodeid != 0 {
             self.loopback.push_back(Arc::clone(&bytes));

@@ -73,7 +73,7 @@ impl Totem {
         self.held = false;
         self.seq_unchanged = 0;
         self.stats.token_hold_cancel_tx += 1;
-        self.to_everybody(self.native_header(), &Packet::HoldCancel(self.ring));
+        self.broadcast(self.native_header(), &Packet::HoldCancel(self.ring));
         if self.is_rep() {
             self.timers.stop(Timer::Hold);
             self.release_held_token();
@@ -98,7 +98,7 @@ impl Totem {
             return;
         }
         self.stats.token_hold_cancel_tx += 1;
-        self.to_everybody(self.native_header(), &Packet::HoldCancel(self.ring));
+        self.broadcast(self.native_header(), &Packet::HoldCancel(self.ring));
         self.start_nudge_timer();
     }
 
@@ -201,11 +201,12 @@ impl Totem {
     }
 
     fn flush_packer(&mut self) {
-        if self.room() > 0 {
-            if let Some(body) = self.packer.flush() {
-                let queue = if self.waiting_trans_ack { &mut self.queue_trans } else { &mut self.queue };
-                queue.push_back(body);
-            }
+        if self.room() == 0 {
+            return;
+        }
+        if let Some(body) = self.packer.flush() {
+            let queue = if self.waiting_trans_ack { &mut self.queue_trans } else { &mut self.queue };
+            queue.push_back(body);
         }
     }
 
