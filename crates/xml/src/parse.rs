@@ -1,0 +1,261 @@
+//! Text to [`Document`]: quick-xml tokenises, limits and policy are ours.
+
+use quick_xml::Reader;
+use quick_xml::events::{BytesRef, BytesStart, Event};
+
+use crate::{Document, NodeId, XmlError};
+
+/// Deepest nesting accepted. The deepest element of a valid CIB is about 15 levels down.
+pub const MAX_DEPTH: usize = 500;
+/// Largest text accepted, in bytes.
+pub const MAX_BYTES: usize = 256 << 20;
+
+impl Document {
+    /// Parses one element with its content. White space between elements is dropped; comments stay.
+    ///
+    /// # Errors
+    /// [`XmlError`] for text that is not well-formed, has entity declarations, or exceeds a limit.
+    pub fn parse(text: &str) -> Result<Document, XmlError> {
+        if text.len() > MAX_BYTES {
+            return Err(XmlError::TooLarge(text.len()));
+        }
+        let mut reader = Reader::from_str(text);
+        reader.config_mut().check_end_names = true;
+        let mut state = Builder { doc: None, open: Vec::new(), text: String::new() };
+        loop {
+            let position = reader.buffer_position();
+            let event = reader.read_event().map_err(|error| XmlError::Malformed {
+                position: reader.error_position(),
+                message: error.to_string(),
+            })?;
+            match event {
+                Event::Eof => break,
+                other => state.event(other).map_err(|fault| fault.at(position))?,
+            }
+        }
+        let position = reader.buffer_position();
+        state.flush_text().map_err(|fault| fault.at(position))?;
+        if let Some(open) = state.open.last() {
+            let name = state.doc.as_ref().map_or("", |doc| doc.name(*open)).to_string();
+            return Err(XmlError::Malformed { position, message: format!("<{name}> is not closed") });
+        }
+        state.doc.ok_or(XmlError::Empty)
+    }
+
+    /// As [`Document::parse`], for bytes from outside, which may not be UTF-8.
+    ///
+    /// # Errors
+    /// As [`Document::parse`]; bytes that are not UTF-8 are malformed.
+    pub fn parse_bytes(bytes: &[u8]) -> Result<Document, XmlError> {
+        let text = std::str::from_utf8(bytes).map_err(|error| XmlError::Malformed {
+            position: error.valid_up_to() as u64,
+            message: "bytes that are not UTF-8".into(),
+        })?;
+        Document::parse(text)
+    }
+}
+
+enum Fault {
+    Message(String),
+    Final(XmlError),
+}
+
+impl Fault {
+    fn at(self, position: u64) -> XmlError {
+        match self {
+            Fault::Message(message) => XmlError::Malformed { position, message },
+            Fault::Final(error) => error,
+        }
+    }
+}
+
+fn fault(error: impl std::fmt::Display) -> Fault {
+    Fault::Message(error.to_string())
+}
+
+struct Builder {
+    doc: Option<Document>,
+    open: Vec<NodeId>,
+    text: String,
+}
+
+impl Builder {
+    fn event(&mut self, event: Event<'_>) -> Result<(), Fault> {
+        match event {
+            Event::Start(tag) => self.start(&tag, true),
+            Event::Empty(tag) => self.start(&tag, false),
+            Event::End(_) => {
+                self.flush_text()?;
+                self.open.pop();
+                Ok(())
+            }
+            Event::Text(text) => {
+                self.text.push_str(&text);
+                Ok(())
+            }
+            Event::CData(data) => {
+                self.text.push_str(&data);
+                Ok(())
+            }
+            Event::GeneralRef(reference) => self.reference(&reference),
+            Event::Comment(comment) => {
+                self.flush_text()?;
+                if let (Some(doc), Some(parent)) = (self.doc.as_mut(), self.open.last()) {
+                    doc.append_comment(*parent, &comment);
+                }
+                Ok(())
+            }
+            Event::DocType(text) => {
+                if text.contains('[') {
+                    Err(Fault::Final(XmlError::Entity("document type".into())))
+                } else {
+                    Ok(())
+                }
+            }
+            Event::Decl(_) | Event::PI(_) | Event::Eof => Ok(()),
+        }
+    }
+
+    fn reference(&mut self, reference: &BytesRef<'_>) -> Result<(), Fault> {
+        if let Some(character) = reference.resolve_char_ref().map_err(fault)? {
+            self.text.push(character);
+            return Ok(());
+        }
+        let name: &str = reference;
+        match predefined(name) {
+            Some(text) => {
+                self.text.push_str(text);
+                Ok(())
+            }
+            None => Err(Fault::Final(XmlError::Entity(format!("&{name};")))),
+        }
+    }
+
+    fn flush_text(&mut self) -> Result<(), Fault> {
+        let text = std::mem::take(&mut self.text);
+        if text.trim().is_empty() {
+            return Ok(());
+        }
+        match (self.doc.as_mut(), self.open.last()) {
+            (Some(doc), Some(parent)) => {
+                doc.append_text(*parent, &text);
+                Ok(())
+            }
+            _ => Err(Fault::Message("text outside of the root element".into())),
+        }
+    }
+
+    fn start(&mut self, tag: &BytesStart<'_>, opens: bool) -> Result<(), Fault> {
+        self.flush_text()?;
+        if self.open.len() >= MAX_DEPTH {
+            return Err(Fault::Final(XmlError::TooDeep(MAX_DEPTH)));
+        }
+        let name = tag.name().into_inner().to_string();
+        let id = match (self.doc.as_mut(), self.open.last()) {
+            (Some(doc), Some(parent)) => doc.append(*parent, &name),
+            (Some(_), None) => return Err(Fault::Message("a second root element".into())),
+            (None, _) => self.doc.insert(Document::new(&name)).root(),
+        };
+        if let Some(doc) = self.doc.as_mut() {
+            attributes(doc, id, tag)?;
+        }
+        if opens {
+            self.open.push(id);
+        }
+        Ok(())
+    }
+}
+
+fn attributes(doc: &mut Document, id: NodeId, tag: &BytesStart<'_>) -> Result<(), Fault> {
+    for attribute in tag.attributes() {
+        let attribute = attribute.map_err(fault)?;
+        let key = attribute.key.into_inner();
+        let raw: &str = &attribute.value;
+        if raw.contains('<') {
+            return Err(Fault::Message(format!("'<' in the value of attribute {key}")));
+        }
+        let value = unescape(raw)?;
+        doc.set_attr(id, key, &value);
+    }
+    Ok(())
+}
+
+/// Resolves references and turns literal white space into blanks, as XML 1.0 section 3.3.3 asks.
+fn unescape(raw: &str) -> Result<std::borrow::Cow<'_, str>, Fault> {
+    if !raw.contains(['&', '\n', '\t', '\r']) {
+        return Ok(raw.into());
+    }
+    let spaced = raw.replace("\r\n", " ").replace(['\n', '\t', '\r'], " ");
+    let text = quick_xml::escape::unescape(&spaced).map_err(|error| match error {
+        quick_xml::escape::EscapeError::UnrecognizedEntity(_, name) => {
+            Fault::Final(XmlError::Entity(format!("&{name};")))
+        }
+        other => fault(other),
+    })?;
+    Ok(text.into_owned().into())
+}
+
+fn predefined(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "lt" => "<",
+        "gt" => ">",
+        "amp" => "&",
+        "quot" => "\"",
+        "apos" => "'",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_keep_order_and_references_are_resolved() {
+        let doc = Document::parse("<a z='1' b=\"x &amp; &#65;&lt;\" ><!-- note --><b/>\n</a>").unwrap();
+        assert_eq!(doc.to_text(), "<a z=\"1\" b=\"x &amp; A&lt;\"><!-- note --><b/></a>");
+    }
+
+    #[test]
+    fn entity_bombs_are_refused() {
+        let bomb = "<!DOCTYPE a [<!ENTITY l 'lol'>]><a>&l;</a>";
+        assert!(matches!(Document::parse(bomb), Err(XmlError::Entity(_))));
+        assert!(matches!(Document::parse("<a>&l;</a>"), Err(XmlError::Entity(_))));
+        assert!(matches!(Document::parse("<a b='&l;'/>"), Err(XmlError::Entity(_))));
+    }
+
+    #[test]
+    fn what_is_not_well_formed_is_refused() {
+        for text in ["<a>", "<a></b>", "<a/><b/>", "a", "<a b=c/>", "<a b='1' b='2'/>", "<a b='<'/>", "</a>"]
+        {
+            assert!(matches!(Document::parse(text), Err(XmlError::Malformed { .. })), "{text}");
+        }
+        assert_eq!(Document::parse("  ").unwrap_err(), XmlError::Empty);
+        assert!(matches!(Document::parse(&"<a>".repeat(1000)), Err(XmlError::TooDeep(_))));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+            let _ = Document::parse_bytes(&bytes);
+        }
+
+        #[test]
+        fn xml_like_text_survives_a_round_trip(text in "(<[ab]( x='[a-z&;<]{0,3}')?/?>|</[ab]>|[ a&;]){0,12}") {
+            if let Ok(doc) = Document::parse(&text) {
+                let again = Document::parse(&doc.to_text()).unwrap();
+                proptest::prop_assert_eq!(again.to_text(), doc.to_text());
+            }
+        }
+
+        #[test]
+        fn values_survive_a_round_trip(value in ".{0,20}") {
+            let value: String = value.chars().filter(|c| !c.is_control() || "\n\t\r".contains(*c)).collect();
+            let mut doc = Document::new("a");
+            let root = doc.root();
+            doc.set_attr(root, "v", &value);
+            let again = Document::parse(&doc.to_text()).unwrap();
+            proptest::prop_assert_eq!(again.attr(again.root(), "v"), Some(&*value));
+        }
+    }
+}
