@@ -1,5 +1,6 @@
 //! Every Totem packet that the reference was recorded sending must decode and encode back to the
 //! same bytes; its messages must come apart without rest.
+#![allow(clippy::unwrap_used)]
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
 //! Rings of several members over a network in memory and in virtual time.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,12 +15,15 @@ struct Log {
     configurations: usize,
 }
 
+/// Sender, receiver, bytes.
+type InFlight = (u32, u32, std::sync::Arc<[u8]>);
+
 struct Net {
     now: Instant,
     nodes: BTreeMap<u32, Totem>,
     logs: BTreeMap<u32, Log>,
     stored: BTreeMap<u32, u64>,
-    in_flight: BTreeMap<(Instant, u64), (u32, u32, std::sync::Arc<[u8]>)>,
+    in_flight: BTreeMap<(Instant, u64), InFlight>,
     sent: u64,
     cut: BTreeSet<(u32, u32)>,
     refusing: BTreeSet<u32>,
@@ -84,7 +88,7 @@ impl Net {
                     unreachable.push(target);
                     continue;
                 }
-                let lost = self.lose_every > 0 && self.sent % self.lose_every == 0;
+                let lost = self.lose_every > 0 && self.sent.is_multiple_of(self.lose_every);
                 if lost || self.cut.contains(&(id, target)) {
                     continue;
                 }
