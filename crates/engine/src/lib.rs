@@ -508,6 +508,12 @@ impl Engine {
 
     /// Keys that steer the services while the daemon runs.
     fn react(&mut self, key: &str) {
+        if key.starts_with("uidgid.") && self.out.back() != Some(&Output::AccessChanged) {
+            self.out.push_back(Output::AccessChanged);
+        }
+        if key.starts_with("logging.") && self.out.back() != Some(&Output::LoggingChanged) {
+            self.out.push_back(Output::LoggingChanged);
+        }
         if key == "totem.config_version" {
             self.cmap.announce_version(&mut ctx!(self));
         }

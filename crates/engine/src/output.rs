@@ -64,6 +64,10 @@ pub enum Output {
     Reload,
     /// Close and open the log files.
     ReopenLogs,
+    /// Keys under `uidgid.` have changed: others may connect now.
+    AccessChanged,
+    /// Keys under `logging.` have changed.
+    LoggingChanged,
     /// Store the barrier of expected_votes_tracking durably.
     StoreEvTracking(u32),
 }
