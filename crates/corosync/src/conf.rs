@@ -124,11 +124,8 @@ fn trim(text: &str) -> &str {
 /// The first line that does not fit, with the reason.
 pub fn parse(file: &str, text: &str) -> Result<Section, ConfError> {
     let mut open = vec![Section::default()];
-    let fail = |line: usize, problem: &str| ConfError {
-        file: file.to_owned(),
-        line,
-        problem: problem.to_owned(),
-    };
+    let fail =
+        |line: usize, problem: &str| ConfError { file: file.to_owned(), line, problem: problem.to_owned() };
     let mut last = 0;
     for (index, raw) in text.lines().enumerate() {
         let number = index + 1;

@@ -30,7 +30,7 @@ impl Allowed {
             let mut ids = BTreeSet::new();
             for prefix in [format!("uidgid.{kind}."), format!("uidgid.config.{kind}.")] {
                 for (key, value) in map.with_prefix(&prefix) {
-                    let id = key.strip_prefix(&prefix).and_then(|id| id.parse().ok());
+                    let id: Option<u32> = key.strip_prefix(&prefix).and_then(|id| id.parse().ok());
                     ids.extend(id.filter(|_| value.as_u64() == Some(1)));
                 }
             }

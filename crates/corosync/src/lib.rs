@@ -32,12 +32,9 @@ struct CommandLine {
 fn parse_command_line(args: &[OsString]) -> Result<CommandLine, String> {
     let config_file = std::env::var_os("COROSYNC_MAIN_CONFIG_FILE")
         .map_or_else(|| PathBuf::from("/etc/corosync/corosync.conf"), PathBuf::from);
-    let mut line = CommandLine {
-        options: Options { config_file, foreground: false },
-        test: false,
-        version: false,
-    };
-    let mut args = args.iter().skip(1);
+    let mut line =
+        CommandLine { options: Options { config_file, foreground: false }, test: false, version: false };
+    let mut args = args.iter();
     while let Some(arg) = args.next() {
         let text = arg.to_string_lossy();
         let Some(flags) = text.strip_prefix('-') else {
@@ -61,7 +58,7 @@ fn parse_command_line(args: &[OsString]) -> Result<CommandLine, String> {
     Ok(line)
 }
 
-/// The program `corosync`. The first argument is its own name.
+/// The program `corosync`, with the words after its name.
 #[must_use]
 pub fn daemon_main(args: Vec<OsString>) -> i32 {
     let line = match parse_command_line(&args) {

@@ -99,7 +99,13 @@ impl LogConfig {
             Some(number) => number.parse::<u8>().map_or(FACILITY_DAEMON, |number| 16 + number.min(7)),
             None => FACILITY_DAEMON,
         };
-        Self { timestamp, logfile: map.text("logging.logfile").map(str::to_owned), facility, default, subsystems }
+        Self {
+            timestamp,
+            logfile: map.text("logging.logfile").map(str::to_owned),
+            facility,
+            default,
+            subsystems,
+        }
     }
 
     fn targets(&self, subsystem: &str) -> &Targets {

@@ -104,7 +104,9 @@ impl Settings {
         let timing = read_timing(map, nodes.len())?;
         let net_mtu = map.u32("totem.netmtu").unwrap_or(DEFAULT_MTU);
         if !(MTU_MIN..=MTU_MAX).contains(&net_mtu) {
-            return fail(format!("The netmtu parameter ({net_mtu}) must be between {MTU_MIN} and {MTU_MAX}."));
+            return fail(format!(
+                "The netmtu parameter ({net_mtu}) must be between {MTU_MIN} and {MTU_MAX}."
+            ));
         }
         Ok(Self {
             nodeid: own.id,
@@ -212,7 +214,9 @@ fn read_nodes(map: &Map, transport: &str) -> Result<Vec<Node>, SettingsError> {
             break;
         };
         if map.text(&key("ring1_addr")).is_some() {
-            return fail(format!("Transport {transport} supports only one link, but ring1_addr is set for a node"));
+            return fail(format!(
+                "Transport {transport} supports only one link, but ring1_addr is set for a node"
+            ));
         }
         let address = resolve(host, version)?;
         let id = match map.u32(&key("nodeid")) {
@@ -285,7 +289,9 @@ fn read_nice(map: &Map) -> Result<Option<i32>, SettingsError> {
         Some("min") => Ok(Some(19)),
         Some(text) => match text.parse::<i32>() {
             Ok(nice) if (-20..=19).contains(&nice) => Ok(Some(nice)),
-            _ => fail(format!("Value of key \"system.priority\" should be max, min or -20..19, but \"{text}\" was given")),
+            _ => fail(format!(
+                "Value of key \"system.priority\" should be max, min or -20..19, but \"{text}\" was given"
+            )),
         },
     }
 }
@@ -301,7 +307,11 @@ fn read_transport(map: &Map, kind: &str, own: IpAddr) -> Result<Transport, Setti
     let group = match (map.text("totem.interface.0.mcastaddr"), map.text("totem.cluster_name")) {
         (Some(text), _) => match text.parse::<IpAddr>() {
             Ok(group) if group.is_multicast() && group.is_ipv4() == own.is_ipv4() => group,
-            _ => return fail(format!("\"{text}\" is not a multicast address of the same family as the nodes")),
+            _ => {
+                return fail(format!(
+                    "\"{text}\" is not a multicast address of the same family as the nodes"
+                ));
+            }
         },
         (None, Some(name)) => group_of(name, own.is_ipv6()),
         (None, None) => return fail("No multicast address specified: set cluster_name or mcastaddr"),
@@ -352,15 +362,19 @@ mod tests {
 
     #[test]
     fn knet_is_refused_with_the_way_out() {
-        let error = Settings::from_map(&map(&[("totem.transport", "knet")]), &local(1), "").expect_err("knet");
+        let error =
+            Settings::from_map(&map(&[("totem.transport", "knet")]), &local(1), "").expect_err("knet");
         assert!(error.0.contains("transport: udpu"), "{error}");
     }
 
     #[test]
     fn the_cluster_name_makes_the_group() {
-        let settings =
-            Settings::from_map(&map(&[("totem.transport", "udp"), ("totem.cluster_name", "a")]), &local(1), "")
-                .expect("valid");
+        let settings = Settings::from_map(
+            &map(&[("totem.transport", "udp"), ("totem.cluster_name", "a")]),
+            &local(1),
+            "",
+        )
+        .expect("valid");
         let group = IpAddr::V4(Ipv4Addr::new(239, 192, 0, 97));
         assert_eq!(settings.transport, Transport::Udp { group, broadcast: false, ttl: 1 });
     }

@@ -54,7 +54,6 @@ pub struct Transport {
     block_unlisted: bool,
     buffer: Vec<u8>,
     send_failures: u32,
-    rejected: u64,
 }
 
 impl std::fmt::Debug for Transport {
@@ -93,7 +92,6 @@ impl Transport {
             block_unlisted: settings.block_unlisted,
             buffer: vec![0; totem::wire::PACKET_MAX + 1],
             send_failures: 0,
-            rejected: 0,
         };
         transport.set_nodes(&settings.nodes, settings.block_unlisted);
         Ok(transport)
@@ -118,12 +116,6 @@ impl Transport {
     #[must_use]
     pub fn send_failures(&self) -> u32 {
         self.send_failures
-    }
-
-    /// Packets dropped because their sender is not configured.
-    #[must_use]
-    pub fn rejected(&self) -> u64 {
-        self.rejected
     }
 
     /// Sends one packet of the ring.
@@ -179,7 +171,6 @@ impl Transport {
                 let Some((len, from)) = receive_one(socket, &mut self.buffer) else { break };
                 let known = self.nodes.values().any(|address| *address == from.ip());
                 if (self.block_unlisted && !known) || len > totem::wire::PACKET_MAX {
-                    self.rejected += 1;
                     continue;
                 }
                 let packet = self.buffer.get(..len).unwrap_or_default().to_vec();
@@ -215,10 +206,7 @@ fn receive_one(socket: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, SocketAd
             Ok((len, from)) => return Some((len, from)),
             // An interruption, or the error of an earlier send, of which the queue tells more.
             Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused
-                ) => {}
+                if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused) => {}
             Err(_) => return None,
         }
     }
@@ -239,8 +227,7 @@ fn tune(socket: &Socket) {
 }
 
 fn open_group(settings: &Settings, group: SocketAddr, ttl: u8, interface_index: u32) -> io::Result<Group> {
-    let options =
-        Multicast { group, interface: settings.address, interface_index, ttl, loopback: false };
+    let options = Multicast { group, interface: settings.address, interface_index, ttl, loopback: false };
     let receiver = sys::socket::multicast_receiver(&options)?;
     let local = SocketAddr::new(settings.address, settings.port.saturating_sub(1));
     let sender = sys::socket::multicast_sender(local, &options)?;

@@ -101,12 +101,10 @@ impl Quorum {
         let response = match id {
             0 => Msg::response(0, 32, CsError::Ok).u32(24, u32::from(self.quorate)).done(),
             1 => plain(1, self.track_start(ctx, client, m.u32(16)?)),
+            // Stopping what was never started is no error to the reference's clients.
             2 => {
-                let connection = self.clients.entry(client).or_default();
-                plain(
-                    2,
-                    if core::mem::take(&mut connection.tracks) { CsError::Ok } else { CsError::NotExist },
-                )
+                self.clients.entry(client).or_default().tracks = false;
+                plain(2, CsError::Ok)
             }
             3 => Msg::response(4, 32, CsError::Ok).u32(24, kind).done(),
             4 => {

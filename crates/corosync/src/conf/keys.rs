@@ -38,7 +38,11 @@ const fn schema(
     Schema { path, keys, sections, open: false }
 }
 
-const fn open(path: &'static str, keys: &'static [(&'static str, Kind)], sections: &'static [&'static str]) -> Schema {
+const fn open(
+    path: &'static str,
+    keys: &'static [(&'static str, Kind)],
+    sections: &'static [&'static str],
+) -> Schema {
     Schema { path, keys, sections, open: true }
 }
 
@@ -108,9 +112,8 @@ const INTERFACE: &[(&str, Kind)] = &[
     ("knet_transport", Word(&["udp", "sctp"])),
 ];
 
-const PRIORITY: Kind = Word(&[
-    "alert", "crit", "critical", "debug", "emerg", "err", "error", "info", "notice", "warning",
-]);
+const PRIORITY: Kind =
+    Word(&["alert", "crit", "critical", "debug", "emerg", "err", "error", "info", "notice", "warning"]);
 
 const LOGGING: &[(&str, Kind)] = &[
     ("timestamp", Word(&["on", "off", "hires"])),
@@ -193,7 +196,20 @@ pub(super) const SCHEMAS: &[Schema] = &[
     schema(
         "",
         &[],
-        &["totem", "logging", "quorum", "nodelist", "system", "resources", "uidgid", "nozzle", "pload", "service", "aisexec", "amf"],
+        &[
+            "totem",
+            "logging",
+            "quorum",
+            "nodelist",
+            "system",
+            "resources",
+            "uidgid",
+            "nozzle",
+            "pload",
+            "service",
+            "aisexec",
+            "amf",
+        ],
     ),
     schema("totem", TOTEM, &["interface"]),
     schema("totem.interface", INTERFACE, &["member"]),
@@ -209,7 +225,11 @@ pub(super) const SCHEMAS: &[Schema] = &[
     schema("nodelist", &[], &["node"]),
     schema("nodelist.node", NODE, &[]),
     schema("system", SYSTEM, &[]),
-    open("resources", &[("watchdog_timeout", Number(U32)), ("watchdog_device", Text)], &["system", "process"]),
+    open(
+        "resources",
+        &[("watchdog_timeout", Number(U32)), ("watchdog_device", Text)],
+        &["system", "process"],
+    ),
     open("resources.system", &[("poll_period", Number(U64))], &["memory_used", "load_15min"]),
     open("resources.process", &[("poll_period", Number(U64))], &["memory_used"]),
     open("resources.system.memory_used", &[("poll_period", Number(U64))], &[]),

@@ -29,7 +29,9 @@ pub fn uidgid_keys(file: &str, root: &Section, map: &mut Map) -> Result<(), Conf
     let mut target = Target { file, map, nodes: 0 };
     for item in &root.items {
         match item {
-            Item::Section(section) if section.name == "uidgid" => target.section(section, "uidgid", "uidgid")?,
+            Item::Section(section) if section.name == "uidgid" => {
+                target.section(section, "uidgid", "uidgid")?
+            }
             Item::Section(section) => {
                 return Err(target.error(section.line, "uidgid: Can't add subsection different than uidgid"));
             }
@@ -146,7 +148,8 @@ impl Target<'_> {
     fn user_or_group(&mut self, name: &str, value: &str, line: usize) -> Result<(), ConfError> {
         let (table, what) = if name == "uid" { ("/etc/passwd", "user") } else { ("/etc/group", "group") };
         let id = value.parse().ok().or_else(|| numeric_id(table, value)).ok_or_else(|| {
-            let text = format!("The '{value}' {what} is not found in {table}, please read the documentation.");
+            let text =
+                format!("The '{value}' {what} is not found in {table}, please read the documentation.");
             self.error(line, text)
         })?;
         let id: u32 = id;
@@ -180,9 +183,10 @@ fn check(kind: Kind, key: &str, text: &str) -> Result<Value, String> {
     match kind {
         Kind::Text => Ok(Value::string(text)),
         Kind::Word(words) if words.contains(&text) => Ok(Value::string(text)),
-        Kind::Word(words) => {
-            Err(format!("Value of key \"{key}\" should be one of {}, but \"{text}\" was given", words.join(", ")))
-        }
+        Kind::Word(words) => Err(format!(
+            "Value of key \"{key}\" should be one of {}, but \"{text}\" was given",
+            words.join(", ")
+        )),
         Kind::Number(kind) => number(kind, text).ok_or_else(|| {
             let range = match kind {
                 ValueType::U8 => "integer in range (0..255)",

@@ -19,19 +19,18 @@ pub fn is_background() -> bool {
 /// # Errors
 /// When the program cannot be started again.
 pub fn background(args: &[OsString]) -> io::Result<i32> {
-    let mut command = Command::new(std::env::current_exe()?);
-    if let Some(name) = args.first() {
-        command.arg0(name);
-    }
-    let mut child = command
-        .args(args.iter().skip(1))
+    // The program may have many names; this one must be found again.
+    let mut child = Command::new(std::env::current_exe()?)
+        .arg0("corosync")
+        .args(args)
         .env(MARK, "1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
     let mut said = [0u8; READY.len()];
-    let is_ready = child.stdout.take().is_some_and(|mut pipe| pipe.read_exact(&mut said).is_ok()) && said == READY;
+    let is_ready =
+        child.stdout.take().is_some_and(|mut pipe| pipe.read_exact(&mut said).is_ok()) && said == READY;
     if is_ready {
         return Ok(0);
     }

@@ -95,7 +95,9 @@ pub(super) fn local_addresses() -> Vec<(IpAddr, u32)> {
 }
 
 pub(super) fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_owned()).unwrap_or_default()
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map(|name| name.trim().to_owned())
+        .unwrap_or_default()
 }
 
 /// Reads the settings of this host out of the keys.
@@ -110,8 +112,7 @@ pub(super) fn settings_of(map: &Map) -> Result<(Settings, u32), StartError> {
 /// The key is not used by udp and udpu, but a damaged one must not wait for the day when it is.
 fn check_key(map: &Map) -> Result<(), StartError> {
     let wants = |key: &str| map.text(key).is_some_and(|value| !matches!(value, "none" | "off" | "no"));
-    let wants_crypto =
-        wants("totem.crypto_cipher") || wants("totem.crypto_hash") || wants("totem.secauth");
+    let wants_crypto = wants("totem.crypto_cipher") || wants("totem.crypto_hash") || wants("totem.secauth");
     if wants_crypto {
         let text = "crypto_cipher, crypto_hash and secauth need transport knet; remove them for udp and udpu";
         return Err(StartError::Services(text.to_owned()));
@@ -296,7 +297,11 @@ fn go_real_time(settings: &Settings, logger: &mut Logger) {
         let text = format!("Could not increase RLIMIT_MEMLOCK, not locking memory: {error}");
         logger.line(Level::Warning, "MAIN", text);
     } else if let Err(error) = sys::memory::lock_all() {
-        logger.line(Level::Warning, "MAIN", format!("Could not lock memory of service to avoid page faults: {error}"));
+        logger.line(
+            Level::Warning,
+            "MAIN",
+            format!("Could not lock memory of service to avoid page faults: {error}"),
+        );
     }
     if settings.sched_rr {
         if let Err(error) = sys::memory::round_robin(0) {

@@ -38,7 +38,7 @@ enum Command {
 fn parse(args: &[OsString]) -> Result<Command, String> {
     let mut options =
         Options { key_file: PathBuf::from(KEY_FILE), random: PathBuf::from(RANDOM), size: SIZE_DEFAULT };
-    let mut args = args.iter().skip(1);
+    let mut args = args.iter();
     while let Some(arg) = args.next() {
         let text = arg.to_string_lossy().into_owned();
         let (name, attached) = match text.split_once('=') {
@@ -58,11 +58,10 @@ fn parse(args: &[OsString]) -> Result<Command, String> {
             "-r" | "-m" | "--random-file" => options.random = PathBuf::from(value()?),
             "-s" | "--size" => {
                 let text = value()?;
-                options.size = text
-                    .parse()
-                    .ok()
-                    .filter(|size| (SIZE_MIN..=SIZE_MAX).contains(size))
-                    .ok_or_else(|| format!("Key size must be {SIZE_MIN} to {SIZE_MAX} bytes, not \"{text}\""))?;
+                options.size =
+                    text.parse().ok().filter(|size| (SIZE_MIN..=SIZE_MAX).contains(size)).ok_or_else(
+                        || format!("Key size must be {SIZE_MIN} to {SIZE_MAX} bytes, not \"{text}\""),
+                    )?;
             }
             other => return Err(format!("corosync-keygen: invalid option '{other}'")),
         }
@@ -70,7 +69,7 @@ fn parse(args: &[OsString]) -> Result<Command, String> {
     Ok(Command::Write(options))
 }
 
-/// The program. The first argument is its own name.
+/// The program, with the words after its name.
 #[must_use]
 pub fn main(args: Vec<OsString>) -> i32 {
     match parse(&args) {
@@ -142,7 +141,7 @@ mod tests {
         let path = dir.join("authkey");
         let args = |size: &str| {
             let file = format!("--key-file={}", path.display());
-            ["corosync-keygen", &file, "-s", size].map(OsString::from).to_vec()
+            [&*file, "-s", size].map(OsString::from).to_vec()
         };
         assert_eq!(main(args("256")), 0);
         let first = std::fs::read(&path).expect("a key");
