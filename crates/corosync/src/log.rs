@@ -267,10 +267,10 @@ impl Writer {
         }
         if targets.file && passes(targets.file_level) {
             let line = format!("{time}[{}] {} corosync {tail}\n", self.pid, self.host);
-            self.to_file(&line);
+            self.write_file(&line);
         }
         if targets.syslog && passes(targets.syslog_level) {
-            self.to_syslog(at_ns, level, &format!("  [{subsystem:<6}] {text}"));
+            self.write_syslog(at_ns, level, &format!("  [{subsystem:<6}] {text}"));
         }
     }
 
@@ -288,7 +288,7 @@ impl Writer {
         time.to_zoned(self.zone.clone()).strftime(format).to_string()
     }
 
-    fn to_file(&mut self, line: &str) {
+    fn write_file(&mut self, line: &str) {
         if self.file.is_none() {
             let Some(path) = &self.config.logfile else { return };
             if let Some(dir) = std::path::Path::new(path).parent() {
@@ -301,7 +301,7 @@ impl Writer {
         }
     }
 
-    fn to_syslog(&mut self, at_ns: u64, level: Level, text: &str) {
+    fn write_syslog(&mut self, at_ns: u64, level: Level, text: &str) {
         if self.syslog.is_none() {
             self.syslog = UnixDatagram::unbound().ok().filter(|socket| socket.connect(SYSLOG_SOCKET).is_ok());
         }
