@@ -69,8 +69,9 @@ pub(crate) struct Cpg {
     joinlists: Vec<(Process, Group)>,
 }
 
+/// A name field: length as u32, then 128 bytes from offset 8.
 fn put_name(message: Msg, offset: usize, name: &[u8]) -> Msg {
-    message.u32(offset, length(name.len())).put(offset + 4, name)
+    message.u32(offset, length(name.len())).put(offset + 8, name)
 }
 
 fn name(m: View<'_>, offset: usize) -> Option<Group> {
@@ -78,7 +79,7 @@ fn name(m: View<'_>, offset: usize) -> Option<Group> {
     if len > NAME_MAX {
         return None;
     }
-    m.bytes(offset + 4, len).map(<[u8]>::to_vec)
+    m.bytes(offset + 8, len).map(<[u8]>::to_vec)
 }
 
 impl Cpg {

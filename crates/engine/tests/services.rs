@@ -146,7 +146,7 @@ fn request(id: u32, size: usize, fields: &[(usize, &[u8])]) -> Vec<u8> {
 
 fn cpg_join(pid: u32) -> Vec<u8> {
     let pid = pid.to_ne_bytes();
-    request(0, 168, &[(16, &4u32.to_ne_bytes()), (20, b"test"), (152, &pid)])
+    request(0, 168, &[(16, &4u32.to_ne_bytes()), (24, b"test"), (152, &pid)])
 }
 
 fn cpg_mcast(text: &[u8]) -> Vec<u8> {
