@@ -9,8 +9,6 @@ pub const HEADER_BYTES: usize = 40;
 pub const COMPRESSED: u32 = 0x1;
 /// The sender wants a response.
 pub const WANT_RESPONSE: u32 = 0x200;
-/// A message that answers no request.
-pub const EVENT: u32 = 0x10000;
 /// Protocol version in every header.
 const VERSION: u8 = 1;
 /// Texts longer than this are sent compressed, in bytes.
@@ -144,7 +142,7 @@ mod tests {
 
         #[test]
         fn round_trip(id in any::<i32>(), text in "[^\0]{0,300}") {
-            let frame = Frame { id, flags: EVENT, text };
+            let frame = Frame { id, flags: WANT_RESPONSE, text };
             prop_assert_eq!(Frame::decode(&frame.encode()).unwrap(), frame);
         }
 

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod memory;
 pub mod namespace;
 pub mod netlink;
+pub mod nft;
 pub mod packet;
 pub mod poll;
 pub mod rtnl;

@@ -14,6 +14,9 @@ const DUMP: i32 = libc::NLM_F_DUMP;
 const INFO_KIND: u16 = 1;
 const INFO_DATA: u16 = 2;
 const VETH_PEER: u16 = 1;
+const BRIDGE_PORT_STATE: u16 = 1;
+const PORT_DISABLED: u8 = 0;
+const PORT_FORWARDING: u8 = 3;
 
 /// A network interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,6 +151,16 @@ impl Rtnl {
 
     pub fn set_mac(&mut self, index: u32, mac: [u8; 6]) -> Result<()> {
         self.change_link(index, 0, 0, |m| m.attribute(libc::IFLA_ADDRESS, &mac))
+    }
+
+    /// Has a bridge forward frames of a port or none at all. Takes effect at once; the link itself stays up.
+    pub fn set_port_forwarding(&mut self, index: u32, forward: bool) -> Result<()> {
+        let mut body = link_body(index, 0, 0);
+        body[0] = libc::AF_BRIDGE as u8;
+        let state = if forward { PORT_FORWARDING } else { PORT_DISABLED };
+        let message = Message::new(libc::RTM_SETLINK, libc::NLM_F_ACK, &body)
+            .nested(libc::IFLA_PROTINFO, |m| m.attribute(BRIDGE_PORT_STATE, &[state]));
+        self.0.request(message).map(drop)
     }
 
     pub fn delete_link(&mut self, index: u32) -> Result<()> {

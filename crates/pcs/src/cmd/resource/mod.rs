@@ -202,11 +202,6 @@ pub const COMMANDS: &[Command] = &[
     },
 ];
 
-/// The resource, or an error that names the nearest id; `what` starts the message.
-pub(crate) fn existing(doc: &Document, id: &str, what: &str) -> Result<NodeId, Failure> {
-    find::resource(doc, id).ok_or_else(|| Failure::issue(missing(doc, id, what)))
-}
-
 /// The complaint about a resource that does not exist.
 pub(crate) fn missing(doc: &Document, id: &str, what: &str) -> Issue {
     let ids = resource_ids(doc);
