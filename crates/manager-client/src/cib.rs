@@ -72,20 +72,54 @@ impl Cib {
         }
     }
 
-    /// Makes the difference between two versions real, unless the configuration has moved on.
+    /// Makes the difference between two versions real. Results that came in meanwhile stay; when
+    /// somebody else changed the configuration meanwhile, nothing is done.
     ///
     /// # Errors
-    /// As [`Cib::change`].
+    /// As [`Cib::change`]; [`CibError::OldData`] when the configuration has moved on.
     pub fn apply(&mut self, before: &Document, after: &Document) -> Result<(), Error> {
-        let Some(patch) = difference(before, after) else { return Ok(()) };
-        let change =
-            Change { operation: Operation::ApplyPatch, section: None, input: Some(&patch), options: 0 };
-        self.change(&change).map(|_| ())
+        let (mut from, mut to) = (before.clone(), after.clone());
+        for _ in 0..APPLY_ATTEMPTS {
+            let Some(patch) = difference(&from, &to) else { return Ok(()) };
+            let change =
+                Change { operation: Operation::ApplyPatch, section: None, input: Some(&patch), options: 0 };
+            let error = match self.change(&change) {
+                Ok(_) => return Ok(()),
+                Err(error) => error,
+            };
+            if !matches!(error.cib(), Some(CibError::OldData | CibError::DiffResync | CibError::DiffFailed)) {
+                return Err(error);
+            }
+            let fresh = self.query(None, 0)?;
+            if configuration(&fresh) != configuration(before) {
+                return Err(Error::Refused { error: CibError::OldData, details: None });
+            }
+            to = with_configuration(&fresh, after);
+            from = fresh;
+        }
+        Err(Error::Refused { error: CibError::OldData, details: None })
     }
 
     pub fn is_live(&self) -> bool {
         matches!(self, Cib::Live(_))
     }
+}
+
+/// How often a change is rebased on new results before it is given up.
+const APPLY_ATTEMPTS: usize = 20;
+
+fn configuration(cib: &Document) -> String {
+    cib.child(cib.root(), "configuration").map(|c| cib.node_to_text(c)).unwrap_or_default()
+}
+
+/// `fresh` with the configuration section of `wanted`.
+fn with_configuration(fresh: &Document, wanted: &Document) -> Document {
+    let mut next = fresh.clone();
+    let (old, new) = (next.child(next.root(), "configuration"), wanted.child(wanted.root(), "configuration"));
+    if let (Some(old), Some(new)) = (old, new) {
+        next.overwrite(old, wanted, new);
+    }
+    next
 }
 
 /// The patch between two versions, the second counted up as a change of the configuration is.
@@ -235,7 +269,6 @@ fn answer(reply: Element<'_>, call_id: &str) -> Result<Answer, Error> {
     match code {
         0 => Ok(data),
         code => match CibError::from_code(code) {
-            Some(CibError::DiffResync) => Ok(data),
             Some(error) => Err(Error::Refused { error, details: data.map(Box::new) }),
             None => Err(Error::Protocol(format!("the manager answered with result {code}"))),
         },
@@ -270,5 +303,10 @@ mod tests {
         cib::apply_patchset(&mut copy, patch.root_element()).unwrap();
         assert_eq!(cib::Version::of(copy.root_element()).epoch, 6);
         assert!(difference(&before, &before).is_none());
+        let mut busy = before.clone();
+        let root = busy.root();
+        busy.append(root, "status");
+        let rebased = with_configuration(&busy, &after);
+        assert!(rebased.to_text().ends_with("<configuration><crm_config/></configuration><status/></cib>"));
     }
 }

@@ -7,6 +7,7 @@
 pub mod agent;
 pub mod cmd;
 pub mod context;
+mod live;
 pub mod model;
 pub mod options;
 pub mod report;
@@ -66,7 +67,7 @@ pub fn run(arguments: &[String], mut paths: Paths, sink: &mut dyn Sink) -> i32 {
     }
     let store: Box<dyn Store> = match options.file() {
         Some(file) => Box::new(FileStore(file.into())),
-        None => Box::new(store::MemoryStore(xml::Document::new("cib"))),
+        None => Box::new(live::LiveStore::default()),
     };
     let mut context = Context { options, paths, store, sink };
     let failure = match router::run(&mut context, &words) {

@@ -88,6 +88,9 @@ impl Store for MemoryStore {
 #[derive(Debug)]
 pub struct FileStore(pub PathBuf);
 
+/// The name under which changes are recorded, as the reference's pcs records its own.
+pub const CLIENT: &str = "cibadmin";
+
 impl FileStore {
     fn fault(&self, cause: impl std::fmt::Display) -> StoreError {
         StoreError::File { path: self.0.display().to_string(), cause: cause.to_string() }
@@ -101,18 +104,8 @@ impl Store for FileStore {
     }
 
     fn save(&mut self, before: &Document, after: &Document) -> Result<(), StoreError> {
-        let mut next = after.clone();
-        let root = next.root();
-        if before.to_text() != after.to_text() {
-            let epoch: u64 = after.attr(root, "epoch").and_then(|e| e.parse().ok()).unwrap_or(0);
-            next.set_attr(root, "epoch", &(epoch + 1).to_string());
-            next.set_attr(root, "num_updates", "0");
-        }
-        let mut name = self.0.clone().into_os_string();
-        name.push(".new");
-        let temporary = PathBuf::from(name);
-        std::fs::write(&temporary, next.to_pretty()).map_err(|e| self.fault(e))?;
-        std::fs::rename(&temporary, &self.0).map_err(|e| self.fault(e))
+        let mut cib = manager_client::Cib::open(CLIENT, Some(self.0.as_os_str())).map_err(|e| self.fault(e))?;
+        cib.apply(before, after).map_err(|e| self.fault(e))
     }
 
     fn is_live(&self) -> bool {

@@ -6,6 +6,7 @@ pub mod nodes;
 pub mod nvset;
 pub mod role;
 pub mod rule;
+pub mod state;
 
 pub use find::{
     child_or_new, constraints, is_resource, primitive_of, resource, resource_ids, resources, section,

@@ -8,10 +8,10 @@ mod remove;
 pub mod show;
 mod update;
 
-use xml::{Document, NodeId};
+use xml::Document;
 
 use crate::context::Context;
-use crate::model::{find, resource_ids};
+use crate::model::resource_ids;
 use crate::report::{Failure, Issue, Outcome};
 use crate::router::Command;
 
