@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use clients::cpg::{Cpg, CpgEvent, Guarantee};
-use clients::{Error, cpg};
+use clients::Error;
+use clients::{Cpg, CpgEvent, Guarantee, Reason};
 
 use crate::frame::PeerMessage;
 
@@ -148,8 +148,7 @@ impl Member {
                 Err(error) => BusEvent::Garbled { node, reason: error.to_string() },
             }),
             CpgEvent::Membership { members, left, .. } => {
-                let dead =
-                    left.iter().filter(|gone| gone.reason == cpg::Reason::NodeDown).map(|gone| gone.node);
+                let dead = left.iter().filter(|gone| gone.reason == Reason::NodeDown).map(|gone| gone.node);
                 Some(BusEvent::Members {
                     nodes: members.iter().map(|member| member.node).collect(),
                     dead: dead.collect(),

@@ -1,6 +1,6 @@
 //! Messages between controllers and requests of clients to the controller.
 
-use controller::message::{body, response};
+use controller::message::{body, response, response_as};
 use controller::{Env, OperationResult, TransitionKey};
 use xml::{Document, Element};
 
@@ -98,6 +98,17 @@ impl Daemon {
 
     fn reply(&mut self, request: Element<'_>, origin: &str, content: &Document) {
         let answer = response(request, origin, &self.identity.name, Some(content));
+        self.route_answer(request, answer);
+    }
+
+    /// The end of something that was done for a resource.
+    fn reply_done(&mut self, request: Element<'_>) {
+        let content = crate::daemon::empty_history(self.identity.id);
+        let answer = response_as(request, "lrm_invoke", &self.identity.name, Some(&content));
+        self.route_answer(request, answer);
+    }
+
+    fn route_answer(&mut self, request: Element<'_>, answer: Document) {
         let host = request.attr("src").unwrap_or("").to_string();
         if host == self.identity.name || host.is_empty() {
             self.relay_response(&answer);
@@ -180,16 +191,14 @@ impl Daemon {
             self.executor.forget(&resource);
         }
         self.forget_history(&resource);
-        let reply = crate::daemon::empty_history(self.identity.id);
-        self.reply(message, "delete_rsc", &reply);
+        self.reply_done(message);
     }
 
     /// `crm_resource --fail`: pretend that a monitor failed.
     fn fail_resource(&mut self, message: Element<'_>) {
         let Some(op) = body(message) else { return };
         self.pretend_failure(op);
-        let reply = crate::daemon::empty_history(self.identity.id);
-        self.reply(message, "fail_lrm_resource", &reply);
+        self.reply_done(message);
     }
 
     /// `crm_resource --refresh` of everything: forget all results of this node.

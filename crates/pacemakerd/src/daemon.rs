@@ -1,10 +1,11 @@
 //! The daemon's state, its loop, and the pump that carries out the cores' outputs.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::time::Duration;
 
 use attributes::Attributes;
-use clients::quorum::{Quorum, QuorumEvent};
+use clients::{Quorum, QuorumEvent};
 use controller::{Age, Controller, Env, Output};
 use executor::Executor;
 use sys::poll::{Interest, Poller, Ready};
@@ -26,8 +27,8 @@ const TOKEN_SAVED: u64 = 4;
 const TOKEN_GROUP: u64 = 10;
 const TOKEN_SERVICE: u64 = 30;
 const TOKEN_AGENT: u64 = 1_000;
-const SIGTERM: i32 = 15;
-const SIGINT: i32 = 2;
+/// Signals that ask the node to leave the cluster.
+pub const LEAVE_SIGNALS: &[i32] = &[15, 2];
 /// Outputs carried out in one turn before other inputs are looked at again.
 const MAX_PUMP: usize = 100_000;
 /// How soon a send that the engine did not take is tried again.
@@ -53,7 +54,7 @@ pub struct Daemon {
     pub(crate) identity: Identity,
     pub(crate) log: Log,
     pub(crate) poller: Poller,
-    signals: SignalFd,
+    signals: Rc<SignalFd>,
     quorum: Quorum,
     pub(crate) bus: Vec<Member>,
     pub(crate) endpoints: Endpoints,
@@ -130,17 +131,17 @@ pub(crate) fn age() -> Age {
 }
 
 impl Daemon {
-    /// Connects to the engine and opens everything.
+    /// Connects to the engine and opens everything. `signals` must be older than any thread, or a signal
+    /// would end the process instead of being read.
     ///
     /// # Errors
     /// [`StartError`]; an engine that is not there yet may be asked again.
-    pub fn connect(verbose: bool) -> Result<Daemon, StartError> {
-        let local_id = clients::cpg::Cpg::open()?.local_node()?;
+    pub fn connect(verbose: bool, signals: Rc<SignalFd>) -> Result<Daemon, StartError> {
+        let local_id = clients::Cpg::open()?.local_node()?;
         let identity = crate::node::identity(local_id)?;
         let log = Log::start(LOG_FILE.into(), &identity.name, verbose);
         let poller = Poller::new()?;
-        let signals = SignalFd::new(&[SIGTERM, SIGINT])?;
-        poller.add(&signals, TOKEN_SIGNAL, Interest::READ)?;
+        poller.add(&*signals, TOKEN_SIGNAL, Interest::READ)?;
         let uuid = random_uuid();
         let endpoints = Endpoints::open(&uuid)?;
         for (index, (_, server)) in endpoints.servers().enumerate() {

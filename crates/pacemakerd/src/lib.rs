@@ -79,9 +79,16 @@ pub fn version() -> &'static str {
 }
 
 fn run(verbose: bool) -> i32 {
+    let signals = match sys::signal::SignalFd::new(daemon::LEAVE_SIGNALS) {
+        Ok(signals) => std::rc::Rc::new(signals),
+        Err(error) => {
+            eprintln!("pacemakerd: signals cannot be read: {error}");
+            return EXIT_FATAL;
+        }
+    };
     let start = std::time::Instant::now();
     loop {
-        match daemon::Daemon::connect(verbose) {
+        match daemon::Daemon::connect(verbose, signals.clone()) {
             Ok(mut daemon) => return daemon.run(),
             Err(daemon::StartError::Engine(error)) if start.elapsed() < ENGINE_WAIT => {
                 if verbose {

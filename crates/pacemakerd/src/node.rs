@@ -1,7 +1,7 @@
 //! What the engine knows of this node and the cluster.
 
+use clients::Cmap;
 use clients::Error;
-use clients::cmap::Cmap;
 
 /// Most entries of the node list that are looked at.
 const MAX_NODES: usize = 384;

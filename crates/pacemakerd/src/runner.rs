@@ -96,10 +96,6 @@ impl Runner {
             let _ = entry.child.signal_group(SIGKILL);
         }
     }
-
-    pub fn is_empty(&self) -> bool {
-        self.running.is_empty()
-    }
 }
 
 fn not_started(program: &Path, error: &std::io::Error) -> Finish {
