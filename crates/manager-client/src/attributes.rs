@@ -93,8 +93,7 @@ impl Attributes {
     /// # Errors
     /// Of the connection.
     pub fn query(&mut self, name: &str, node: Option<&str>) -> Result<Vec<Value>, Error> {
-        let reply =
-            self.send(&[("attr_name", Some(name)), ("task", Some("query")), ("attr_host", node)])?;
+        let reply = self.send(&[("attr_name", Some(name)), ("task", Some("query")), ("attr_host", node)])?;
         let root = reply.root_element();
         let nodes = root.children_named("node").map(|n| Value {
             node: n.attr("attr_host").unwrap_or_default().to_string(),

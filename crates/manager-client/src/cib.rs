@@ -294,7 +294,8 @@ mod tests {
 
     #[test]
     fn a_difference_counts_up_the_version() {
-        let before = Document::parse("<cib admin_epoch='0' epoch='5' num_updates='7'><configuration/></cib>").unwrap();
+        let before =
+            Document::parse("<cib admin_epoch='0' epoch='5' num_updates='7'><configuration/></cib>").unwrap();
         let mut after = before.clone();
         let configuration = after.child(after.root(), "configuration").unwrap();
         after.append(configuration, "crm_config");

@@ -212,7 +212,13 @@ impl Controller {
         self.call(&request).map(|_| ())
     }
 
-    fn message(&mut self, task: &str, data: Option<&Document>, host: Option<&str>, to: Option<&str>) -> Document {
+    fn message(
+        &mut self,
+        task: &str,
+        data: Option<&Document>,
+        host: Option<&str>,
+        to: Option<&str>,
+    ) -> Document {
         let now = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .map(|d| d.as_secs())

@@ -76,15 +76,12 @@ impl FileCib {
 
 /// Time of a change as `cib-last-written` has it, in UTC.
 fn written_now() -> String {
-    let seconds = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map(|d| d.as_secs())
-        .unwrap_or(0);
+    let seconds =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map(|d| d.as_secs()).unwrap_or(0);
     let days = (seconds / 86_400) as i64;
     let (year, month, day) = civil(days);
     let week = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    let months =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let weekday = week.get((days.rem_euclid(7)) as usize).copied().unwrap_or("Thu");
     let name = months.get((month - 1) as usize).copied().unwrap_or("Jan");
     let (h, m, s) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);

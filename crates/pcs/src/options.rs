@@ -6,19 +6,62 @@ use crate::report::{Message, Sink, did_you_mean};
 
 /// Options without a value.
 const FLAGS: &[&str] = &[
-    "--debug", "--version", "--help", "--fullhelp", "--force", "--skip-offline", "--autodelete",
-    "--simulate", "--all", "--full", "--local", "--wait", "--config", "--start", "--enable",
-    "--disabled", "--off", "--brief", "--safe", "--no-strict", "--strict", "--pacemaker",
-    "--corosync", "--no-default-ops", "--defaults", "--nodesc", "--master", "--promoted",
-    "--no-watchdog-validation", "--no-cluster-uuid", "--no-keys-sync", "--hide-inactive",
-    "--monitor", "--groups", "--expired", "--no-expire-check", "--overwrite", "--agent-validation",
+    "--debug",
+    "--version",
+    "--help",
+    "--fullhelp",
+    "--force",
+    "--skip-offline",
+    "--autodelete",
+    "--simulate",
+    "--all",
+    "--full",
+    "--local",
+    "--wait",
+    "--config",
+    "--start",
+    "--enable",
+    "--disabled",
+    "--off",
+    "--brief",
+    "--safe",
+    "--no-strict",
+    "--strict",
+    "--pacemaker",
+    "--corosync",
+    "--no-default-ops",
+    "--defaults",
+    "--nodesc",
+    "--master",
+    "--promoted",
+    "--no-watchdog-validation",
+    "--no-cluster-uuid",
+    "--no-keys-sync",
+    "--hide-inactive",
+    "--monitor",
+    "--groups",
+    "--expired",
+    "--no-expire-check",
+    "--overwrite",
+    "--agent-validation",
     "--yes",
 ];
 
 /// Options with a value.
 const VALUED: &[&str] = &[
-    "--request-timeout", "--name", "--group", "--node", "--from", "--to", "--after", "--before",
-    "--corosync_conf", "--booth-conf", "--booth-key", "--output-format", "--token",
+    "--request-timeout",
+    "--name",
+    "--group",
+    "--node",
+    "--from",
+    "--to",
+    "--after",
+    "--before",
+    "--corosync_conf",
+    "--booth-conf",
+    "--booth-key",
+    "--output-format",
+    "--token",
 ];
 
 /// Default time for one request to another node, in seconds.
@@ -67,10 +110,7 @@ impl Options {
 ///
 /// # Errors
 /// The message for an unknown option, a missing value, or an option given twice.
-pub fn split(
-    arguments: &[String],
-    sink: &mut dyn Sink,
-) -> Result<(Options, Vec<String>), String> {
+pub fn split(arguments: &[String], sink: &mut dyn Sink) -> Result<(Options, Vec<String>), String> {
     let mut options = Options::default();
     let mut words = Vec::new();
     let mut numbers: Vec<&str> = Vec::new();
@@ -103,17 +143,16 @@ pub fn split(
 
 fn check_timeout(options: &Options) -> Result<(), String> {
     match options.value("--request-timeout") {
-        Some(text) if !matches!(text.parse::<u64>(), Ok(1..)) => Err(format!(
-            "'{text}' is not a valid --request-timeout value, use a positive integer"
-        )),
+        Some(text) if !matches!(text.parse::<u64>(), Ok(1..)) => {
+            Err(format!("'{text}' is not a valid --request-timeout value, use a positive integer"))
+        }
         _ => Ok(()),
     }
 }
 
 fn is_negative_number(argument: &str) -> bool {
     let Some(rest) = argument.strip_prefix('-') else { return false };
-    !rest.is_empty()
-        && (rest == "INFINITY" || rest.chars().all(|c| c.is_ascii_digit()) || is_float(rest))
+    !rest.is_empty() && (rest == "INFINITY" || rest.chars().all(|c| c.is_ascii_digit()) || is_float(rest))
 }
 
 fn is_float(text: &str) -> bool {
@@ -137,10 +176,7 @@ fn long_option<'a>(
     if VALUED.contains(&full) {
         let value = match value {
             Some(value) => value.to_string(),
-            None => rest
-                .next()
-                .cloned()
-                .ok_or_else(|| format!("option {full} requires argument"))?,
+            None => rest.next().cloned().ok_or_else(|| format!("option {full} requires argument"))?,
         };
         return put(options, full, value);
     }
@@ -176,9 +212,7 @@ fn short_options<'a>(
             'f' | 'p' | 'u' => {
                 let attached = argument.get(at + 1..).unwrap_or("");
                 let value = if attached.is_empty() {
-                    rest.next()
-                        .cloned()
-                        .ok_or_else(|| format!("option -{letter} requires argument"))?
+                    rest.next().cloned().ok_or_else(|| format!("option -{letter} requires argument"))?
                 } else {
                     attached.to_string()
                 };
@@ -221,10 +255,7 @@ mod tests {
         assert!(parse("--vers").unwrap().0.has("--version"));
         assert_eq!(parse("--for").unwrap().0.force(), true);
         assert_eq!(parse("--nonsense").unwrap_err(), "option --nonsense not recognized");
-        assert_eq!(
-            parse("--forse").unwrap_err(),
-            "option --forse not recognized (did you mean '--force'?)"
-        );
+        assert_eq!(parse("--forse").unwrap_err(), "option --forse not recognized (did you mean '--force'?)");
         assert_eq!(parse("--f").unwrap_err(), "option --f not a unique prefix");
     }
 

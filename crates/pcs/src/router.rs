@@ -88,11 +88,9 @@ pub fn run(context: &mut Context<'_>, words: &[String]) -> Outcome {
         return Ok(());
     }
     match find(words) {
-        Some((command, used)) => {
-            check_options(context, command)
-                .and_then(|()| (command.run)(context, words.get(used..).unwrap_or_default()))
-                .map_err(|failure| explain(context, failure, command.path))
-        }
+        Some((command, used)) => check_options(context, command)
+            .and_then(|()| (command.run)(context, words.get(used..).unwrap_or_default()))
+            .map_err(|failure| explain(context, failure, command.path)),
         None => Err(unknown(context, words)),
     }
 }
@@ -177,9 +175,7 @@ fn suggestion(path: &[&str], depth: usize) -> Option<String> {
 }
 
 fn is_prefix(path: &str) -> bool {
-    commands().any(|c| {
-        c.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
-    })
+    commands().any(|c| c.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')))
 }
 
 /// Usage of one topic, or of the commands below a path.

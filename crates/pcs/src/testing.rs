@@ -31,12 +31,8 @@ pub(crate) fn run(doc: &Document, line: &str) -> Result<(Document, Vec<Message>)
     let mut store = Shared(doc.clone());
     let mut sink = Kept::default();
     {
-        let mut context = Context {
-            options,
-            paths: Paths::default(),
-            store: Box::new(&mut store),
-            sink: &mut sink,
-        };
+        let mut context =
+            Context { options, paths: Paths::default(), store: Box::new(&mut store), sink: &mut sink };
         crate::router::run(&mut context, &words)?;
     }
     kept.0.extend(sink.0);

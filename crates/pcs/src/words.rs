@@ -147,8 +147,7 @@ pub fn is_true(text: &str) -> bool {
 
 /// One of the spellings of a truth value.
 pub fn is_boolean(text: &str) -> bool {
-    is_true(text)
-        || matches!(text.to_ascii_lowercase().as_str(), "false" | "off" | "no" | "n" | "0")
+    is_true(text) || matches!(text.to_ascii_lowercase().as_str(), "false" | "off" | "no" | "n" | "0")
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod remote;
 mod server;
 mod sessions;
 mod status;
+mod sync;
 mod tokens;
 
 use std::ffi::OsString;

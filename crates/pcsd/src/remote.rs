@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::command::{self, Ended};
-use crate::{files, known_hosts, status};
+use crate::{files, known_hosts, status, sync};
 
 /// Time for what starts, stops or destroys a cluster on this node.
 const LONG: Duration = Duration::from_secs(600);
@@ -73,9 +73,15 @@ pub async fn call(name: &str, form: &HashMap<String, String>, place: &Place<'_>)
         "get_cluster_known_hosts" => {
             Answer::ok(Value::Object(known_hosts::hosts(place.directory)).to_string())
         }
-        "get_sync_capabilities" => Answer::ok(json!({"syncable_configs": []}).to_string()),
+        "get_sync_capabilities" => {
+            Answer::ok(json!({"syncable_configs": ["known-hosts", "pcs_settings.conf"]}).to_string())
+        }
         "get_configs" => {
-            Answer::ok(json!({"status": "ok", "cluster_name": cluster_name(), "configs": {}}).to_string())
+            let asked = form.get("cluster_name").map_or("", String::as_str);
+            Answer::ok(sync::get(place.directory, &cluster_name(), asked).to_string())
+        }
+        "set_configs" => {
+            Answer::ok(sync::set(place.directory, &cluster_name(), form.get("configs")).to_string())
         }
         _ => return None,
     })

@@ -46,7 +46,7 @@ fn main() -> ExitCode {
 }
 
 fn entries() -> impl Iterator<Item = (&'static str, Entry)> {
-    DAEMONS.iter().copied()
+    DAEMONS.iter().chain(pcs::ENTRIES).chain(tools::ENTRIES).copied()
 }
 
 fn find(name: &OsStr) -> Option<Entry> {

@@ -21,17 +21,42 @@ const TOOL: Tool = Tool {
             &[
                 opt("query", Some('Q'), Value::None, "Show the configuration or a part of it"),
                 opt("create", Some('C'), Value::None, "Add an object; it must not exist"),
-                opt("modify", Some('M'), Value::None, "Change an object; it must exist unless --allow-create"),
+                opt(
+                    "modify",
+                    Some('M'),
+                    Value::None,
+                    "Change an object; it must exist unless --allow-create",
+                ),
                 opt("replace", Some('R'), Value::None, "Put an object in the place of the existing one"),
                 opt("delete", Some('D'), Value::None, "Delete the first object that matches the input"),
-                opt("delete-all", Some('d'), Value::None, "Delete everything that --xpath matches (needs --force)"),
+                opt(
+                    "delete-all",
+                    Some('d'),
+                    Value::None,
+                    "Delete everything that --xpath matches (needs --force)",
+                ),
                 opt("erase", Some('E'), Value::None, "Empty the configuration (needs --force)"),
-                opt("upgrade", Some('u'), Value::None, "Bring the configuration to the newest schema (needs --force)"),
+                opt(
+                    "upgrade",
+                    Some('u'),
+                    Value::None,
+                    "Bring the configuration to the newest schema (needs --force)",
+                ),
                 opt("bump", Some('B'), Value::None, "Count up the version"),
                 opt("patch", Some('P'), Value::None, "Apply a patch made by crm_diff"),
                 opt("empty", Some('a'), Value::None, "Show an empty configuration"),
-                opt("md5-sum", Some('5'), Value::None, "Show the digest of the input as it is written to disk"),
-                opt("md5-sum-versioned", Some('6'), Value::None, "Show the digest of the input as nodes compare it"),
+                opt(
+                    "md5-sum",
+                    Some('5'),
+                    Value::None,
+                    "Show the digest of the input as it is written to disk",
+                ),
+                opt(
+                    "md5-sum-versioned",
+                    Some('6'),
+                    Value::None,
+                    "Show the digest of the input as nodes compare it",
+                ),
             ],
         ),
         (
@@ -64,8 +89,19 @@ const TOOL: Tool = Tool {
 };
 
 const COMMANDS: &[&str] = &[
-    "query", "create", "modify", "replace", "delete", "delete-all", "erase", "upgrade", "bump", "patch", "empty",
-    "md5-sum", "md5-sum-versioned",
+    "query",
+    "create",
+    "modify",
+    "replace",
+    "delete",
+    "delete-all",
+    "erase",
+    "upgrade",
+    "bump",
+    "patch",
+    "empty",
+    "md5-sum",
+    "md5-sum-versioned",
 ];
 
 pub fn main(arguments: Vec<OsString>) -> i32 {
@@ -91,8 +127,10 @@ fn run(parsed: &Parsed) -> ExitCode {
     }
     let dangerous = matches!(command, "delete-all" | "erase" | "upgrade") || parsed.has("no-bcast");
     if dangerous && !parsed.has("force") {
-        err("The supplied command is considered dangerous.  To prevent accidental destruction of the cluster, \
-             the --force flag is required in order to proceed.");
+        err(
+            "The supplied command is considered dangerous.  To prevent accidental destruction of the cluster, \
+             the --force flag is required in order to proceed.",
+        );
         return ExitCode::UNSAFE;
     }
     let input = match input(parsed) {
@@ -168,7 +206,9 @@ fn call(command: &str, parsed: &Parsed, mut input: Option<Document>) -> ExitCode
     let mut cib = match crate::open_cib("cibadmin") {
         Ok(cib) => cib,
         Err(error) => {
-            err(&format!("Could not connect to the CIB: {error}\nInit failed, could not perform requested operations"));
+            err(&format!(
+                "Could not connect to the CIB: {error}\nInit failed, could not perform requested operations"
+            ));
             return error.exit();
         }
     };

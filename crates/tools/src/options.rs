@@ -91,7 +91,9 @@ impl Tool {
     fn all(&self) -> impl Iterator<Item = &'static Opt> {
         let own: &'static [(&'static str, &'static [Opt])] = self.groups;
         own.iter().flat_map(|(_, group)| group.iter()).chain(
-            COMMON.iter().filter(move |common| !own.iter().any(|(_, g)| g.iter().any(|o| o.long == common.long))),
+            COMMON
+                .iter()
+                .filter(move |common| !own.iter().any(|(_, g)| g.iter().any(|o| o.long == common.long))),
         )
     }
 
@@ -137,9 +139,8 @@ impl Tool {
                 Value::None => None,
                 Value::Optional(_) => parser.optional_value().map(text).transpose().map_err(fail)?,
                 Value::Required(_) => {
-                    let value = parser.value().map_err(|_| {
-                        fail(format!("Missing argument for --{}", found.long))
-                    })?;
+                    let value =
+                        parser.value().map_err(|_| fail(format!("Missing argument for --{}", found.long)))?;
                     Some(text(value).map_err(fail)?)
                 }
             };
@@ -234,6 +235,9 @@ mod tests {
 
     #[test]
     fn unknown_options_say_so() {
-        assert_eq!(parse("--nonsense"), Err(Stop::Fail("t: Unknown option --nonsense".into(), ExitCode::USAGE)));
+        assert_eq!(
+            parse("--nonsense"),
+            Err(Stop::Fail("t: Unknown option --nonsense".into(), ExitCode::USAGE))
+        );
     }
 }

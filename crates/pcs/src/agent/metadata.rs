@@ -129,7 +129,11 @@ impl Metadata {
             ..Action::default()
         });
         if name.class == "lsb" {
-            actions.push(Action { name: "force-reload".into(), timeout: Some("15".into()), ..Action::default() });
+            actions.push(Action {
+                name: "force-reload".into(),
+                timeout: Some("15".into()),
+                ..Action::default()
+            });
         }
         Metadata {
             name: name.clone(),
@@ -165,19 +169,43 @@ impl Metadata {
 
 /// Pacemaker's own parameters of every fence device (pacemaker-fenced(7)).
 const FENCE_PARAMETERS: &[&str] = &[
-    "pcmk_host_argument", "pcmk_host_map", "pcmk_host_list", "pcmk_host_check", "pcmk_delay_max",
-    "pcmk_delay_base", "pcmk_action_limit", "pcmk_reboot_action", "pcmk_reboot_timeout",
-    "pcmk_reboot_retries", "pcmk_off_action", "pcmk_off_timeout", "pcmk_off_retries",
-    "pcmk_on_action", "pcmk_on_timeout", "pcmk_on_retries", "pcmk_list_action",
-    "pcmk_list_timeout", "pcmk_list_retries", "pcmk_monitor_action", "pcmk_monitor_timeout",
-    "pcmk_monitor_retries", "pcmk_status_action", "pcmk_status_timeout", "pcmk_status_retries",
-    "stonith-timeout", "priority",
+    "pcmk_host_argument",
+    "pcmk_host_map",
+    "pcmk_host_list",
+    "pcmk_host_check",
+    "pcmk_delay_max",
+    "pcmk_delay_base",
+    "pcmk_action_limit",
+    "pcmk_reboot_action",
+    "pcmk_reboot_timeout",
+    "pcmk_reboot_retries",
+    "pcmk_off_action",
+    "pcmk_off_timeout",
+    "pcmk_off_retries",
+    "pcmk_on_action",
+    "pcmk_on_timeout",
+    "pcmk_on_retries",
+    "pcmk_list_action",
+    "pcmk_list_timeout",
+    "pcmk_list_retries",
+    "pcmk_monitor_action",
+    "pcmk_monitor_timeout",
+    "pcmk_monitor_retries",
+    "pcmk_status_action",
+    "pcmk_status_timeout",
+    "pcmk_status_retries",
+    "stonith-timeout",
+    "priority",
 ];
 
 fn add_fence_parameters(parameters: &mut Vec<Parameter>) {
     for name in FENCE_PARAMETERS {
         if !parameters.iter().any(|p| p.name == *name) {
-            parameters.push(Parameter { name: (*name).into(), kind: "string".into(), ..Parameter::default() });
+            parameters.push(Parameter {
+                name: (*name).into(),
+                kind: "string".into(),
+                ..Parameter::default()
+            });
         }
     }
     // The manager supplies these itself.
@@ -205,7 +233,9 @@ fn parameter(element: Element<'_>, ocf_1_1: bool) -> Option<Parameter> {
         unique_group,
         deprecated: yes("deprecated") || deprecated.is_some(),
         deprecated_by: deprecated
-            .map(|d| d.children_named("replaced-with").filter_map(|r| r.attr("name").map(String::from)).collect())
+            .map(|d| {
+                d.children_named("replaced-with").filter_map(|r| r.attr("name").map(String::from)).collect()
+            })
             .unwrap_or_default(),
         short: description(element, "shortdesc"),
         long: description(element, "longdesc"),

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 pub use metadata::{Action, Metadata, Parameter};
-pub use validate::{OPERATION_ATTRIBUTES, default_interval, instance_attributes, invalid_options, operations};
+pub use validate::{
+    OPERATION_ATTRIBUTES, default_interval, instance_attributes, invalid_options, operations,
+};
 
 use crate::report::nearest;
 
@@ -99,8 +101,7 @@ impl Library {
             return split(name);
         }
         let all = self.ocf_agents();
-        let matching: Vec<&AgentName> =
-            all.iter().filter(|a| a.kind.eq_ignore_ascii_case(name)).collect();
+        let matching: Vec<&AgentName> = all.iter().filter(|a| a.kind.eq_ignore_ascii_case(name)).collect();
         match matching.as_slice() {
             [one] => Ok((*one).clone()),
             [] => {
@@ -275,11 +276,9 @@ fn split(name: &str) -> Result<AgentName, AgentError> {
     let parts: Vec<&str> = name.split(':').collect();
     let known = |class: &str| STANDARDS.contains(&class) || class == "nagios" || class == "upstart";
     match parts.as_slice() {
-        ["ocf", provider, kind] if !provider.is_empty() && !kind.is_empty() => Ok(AgentName {
-            class: "ocf".into(),
-            provider: Some((*provider).into()),
-            kind: (*kind).into(),
-        }),
+        ["ocf", provider, kind] if !provider.is_empty() && !kind.is_empty() => {
+            Ok(AgentName { class: "ocf".into(), provider: Some((*provider).into()), kind: (*kind).into() })
+        }
         [class, kind @ ..] if *class != "ocf" && known(class) && !kind.is_empty() => {
             let kind = kind.join(":");
             // A unit may have an instance: systemd:name@part.
@@ -343,7 +342,8 @@ mod tests {
     #[test]
     fn a_hostile_name_leaves_the_directories_alone() {
         let library = Library::new(&[PathBuf::from("/usr/lib/ocf/resource.d")]);
-        let name = AgentName { class: "ocf".into(), provider: Some("..".into()), kind: "../../bin/sh".into() };
+        let name =
+            AgentName { class: "ocf".into(), provider: Some("..".into()), kind: "../../bin/sh".into() };
         assert!(library.ocf_path(&name).is_none());
     }
 }

@@ -11,8 +11,18 @@ use crate::words::{Pairs, seconds};
 
 /// Attributes of `<op>` that a user may give; OCF_CHECK_LEVEL goes into a set inside it.
 pub const OPERATION_ATTRIBUTES: &[&str] = &[
-    "OCF_CHECK_LEVEL", "description", "enabled", "id", "interval", "interval-origin", "name",
-    "on-fail", "record-pending", "role", "start-delay", "timeout",
+    "OCF_CHECK_LEVEL",
+    "description",
+    "enabled",
+    "id",
+    "interval",
+    "interval-origin",
+    "name",
+    "on-fail",
+    "record-pending",
+    "role",
+    "start-delay",
+    "timeout",
 ];
 
 const ON_FAIL: &[&str] =
@@ -106,7 +116,10 @@ fn missing_names(
         .filter(|p| !update || given.has(&p.name))
         // A deprecated parameter may still stand in for its successor.
         .filter(|p| {
-            !metadata.parameters.iter().any(|old| old.deprecated_by.contains(&p.name) && after.contains_key(&old.name))
+            !metadata
+                .parameters
+                .iter()
+                .any(|old| old.deprecated_by.contains(&p.name) && after.contains_key(&old.name))
         })
         .map(|p| p.name.as_str())
         .collect();
@@ -118,7 +131,13 @@ fn missing_names(
     }
 }
 
-fn not_unique(metadata: &Metadata, given: &Pairs, own: Option<&str>, doc: &Document, issues: &mut Vec<Issue>) {
+fn not_unique(
+    metadata: &Metadata,
+    given: &Pairs,
+    own: Option<&str>,
+    doc: &Document,
+    issues: &mut Vec<Issue>,
+) {
     let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for parameter in &metadata.parameters {
         if let Some(group) = &parameter.unique_group {
@@ -266,7 +285,10 @@ fn check_operation(metadata: &Metadata, operation: &mut Pairs, issues: &mut Vec<
         if role::ALL.contains(&normal.as_str()) {
             operation.set("role", &normal);
         } else {
-            issues.push(Issue::new(format!("'{given}' is not a valid role value, use {}", quoted_list(role::ALL))));
+            issues.push(Issue::new(format!(
+                "'{given}' is not a valid role value, use {}",
+                quoted_list(role::ALL)
+            )));
         }
     }
     one_of(operation, "on-fail", ON_FAIL, issues);
@@ -297,7 +319,10 @@ fn one_of(operation: &mut Pairs, option: &str, allowed: &[&str], issues: &mut Ve
     if allowed.contains(&normal.as_str()) {
         operation.set(option, &normal);
     } else {
-        issues.push(Issue::new(format!("'{given}' is not a valid {option} value, use {}", quoted_list(allowed))));
+        issues.push(Issue::new(format!(
+            "'{given}' is not a valid {option} value, use {}",
+            quoted_list(allowed)
+        )));
     }
 }
 

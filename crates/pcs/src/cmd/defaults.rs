@@ -120,7 +120,8 @@ fn config(context: &mut Context<'_>, section: &str) -> Outcome {
 }
 
 fn older(context: &mut Context<'_>, words: &[String], section: &str, newer: &str) -> Outcome {
-    context.deprecated(format!("This command is deprecated and will be removed. Please use '{newer}' instead."));
+    context
+        .deprecated(format!("This command is deprecated and will be removed. Please use '{newer}' instead."));
     update(context, words, section)
 }
 
@@ -166,7 +167,10 @@ fn create(context: &mut Context<'_>, words: &[String], section_name: &str) -> Ou
     let condition = match rule_words.is_empty() {
         true => None,
         false => Some(rule::parse(&rule_words).map_err(|e| {
-            Failure::issue(Issue::new(format!("'{}' is not a valid rule expression: {e}", rule_words.join(" "))))
+            Failure::issue(Issue::new(format!(
+                "'{}' is not a valid rule expression: {e}",
+                rule_words.join(" ")
+            )))
         })?),
     };
     context.change(|context, doc| {
@@ -219,7 +223,10 @@ mod tests {
     fn update_and_show() {
         let (doc, messages) = run(&cib(""), "resource op defaults update timeout=20s").unwrap();
         assert_eq!(messages, [crate::report::Message::Warning(OVERRIDDEN.into())]);
-        assert_eq!(lines(&doc, "op_defaults", false), ["Meta Attrs: op_defaults-meta_attributes", "  timeout=20s"]);
+        assert_eq!(
+            lines(&doc, "op_defaults", false),
+            ["Meta Attrs: op_defaults-meta_attributes", "  timeout=20s"]
+        );
         assert_eq!(lines(&doc, "rsc_defaults", false), ["No defaults set"]);
     }
 }

@@ -86,7 +86,9 @@ fn switch(context: &mut Context<'_>, words: &[String], name: &str, on: bool) -> 
     context.change(|context, doc| {
         let wanted: Vec<String> = match &local {
             Some(local) => vec![local.clone()],
-            None if all => nodes::elements(doc).iter().filter_map(|n| n.attr("uname").map(str::to_string)).collect(),
+            None if all => {
+                nodes::elements(doc).iter().filter_map(|n| n.attr("uname").map(str::to_string)).collect()
+            }
             None => words.to_vec(),
         };
         known_nodes(context, doc, &wanted)?;
@@ -207,8 +209,8 @@ fn utilization(context: &mut Context<'_>, words: &[String]) -> Outcome {
     let pairs = words::pairs(pairs)?;
     check_utilization(pairs.iter())?;
     context.change(|_, doc| {
-        let element =
-            nodes::by_name(doc, node).ok_or_else(|| Failure::Error(format!("Unable to find a node: {node}")))?;
+        let element = nodes::by_name(doc, node)
+            .ok_or_else(|| Failure::Error(format!("Unable to find a node: {node}")))?;
         let list: Vec<(&str, &str)> = pairs.iter().collect();
         if doc.child(element, "utilization").is_none() {
             let id = format!("nodes-{}-utilization", doc.attr(element, "id").unwrap_or_default());

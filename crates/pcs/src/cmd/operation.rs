@@ -228,9 +228,11 @@ mod tests {
     fn add_and_delete() {
         let doc = cib(&dummy("A"));
         let (doc, _) = run(&doc, "resource op add A monitor interval=44 timeout=5").unwrap();
-        assert!(doc.to_text().contains(
-            "<op id=\"A-monitor-interval-44\" name=\"monitor\" interval=\"44\" timeout=\"5\"/>"
-        ));
+        assert!(
+            doc.to_text().contains(
+                "<op id=\"A-monitor-interval-44\" name=\"monitor\" interval=\"44\" timeout=\"5\"/>"
+            )
+        );
         assert!(run(&doc, "resource op add A monitor interval=45").is_err());
         assert!(run(&doc, "resource op add A monitor interval=44s --force").is_err());
         let (doc, _) = run(&doc, "resource op add A monitor interval=45 --force").unwrap();

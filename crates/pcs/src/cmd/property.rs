@@ -167,9 +167,7 @@ fn config(context: &mut Context<'_>, words: &[String]) -> Outcome {
 fn visible_defaults() -> impl Iterator<Item = (&'static str, &'static str)> {
     PROPERTIES
         .iter()
-        .filter(|(name, ..)| {
-            !matches!(*name, "cluster-infrastructure" | "dc-version" | "last-lrm-refresh")
-        })
+        .filter(|(name, ..)| !matches!(*name, "cluster-infrastructure" | "dc-version" | "last-lrm-refresh"))
         .map(|(name, default, _)| (*name, *default))
 }
 
@@ -225,7 +223,8 @@ fn unset(context: &mut Context<'_>, words: &[String]) -> Outcome {
     }
     let mut names: Vec<&str> = words.iter().map(String::as_str).collect();
     names.sort_unstable();
-    let twice: Vec<&str> = names.windows(2).filter(|w| w.first() == w.last()).filter_map(|w| w.first().copied()).collect();
+    let twice: Vec<&str> =
+        names.windows(2).filter(|w| w.first() == w.last()).filter_map(|w| w.first().copied()).collect();
     if !twice.is_empty() && !context.force() {
         let plural = if twice.len() == 1 { "argument" } else { "arguments" };
         return Err(Failure::usage(format!("duplicate {plural}: {}", quoted_list(twice))));
@@ -289,15 +288,16 @@ fn check(pairs: &[(&str, &str)], present: &[(String, String)], set_id: &str) -> 
 }
 
 fn check_value(name: &str, value: &str, kind: Kind) -> Option<Issue> {
-    let wrong = |hint: &str| {
-        Some(Issue::forceable(format!("'{value}' is not a valid {name} value, use {hint}")))
-    };
+    let wrong =
+        |hint: &str| Some(Issue::forceable(format!("'{value}' is not a valid {name} value, use {hint}")));
     match kind {
         Kind::Boolean if !is_boolean(value) => {
             wrong("a pacemaker boolean value: '0', '1', 'false', 'n', 'no', 'off', 'on', 'true', 'y', 'yes'")
         }
         Kind::Integer if !words::is_score(value) => wrong("an integer or INFINITY or -INFINITY"),
-        Kind::Percentage if !is_percentage(value) => wrong("a non-negative integer followed by '%' (e.g. 0%, 50%, 200%, ...)"),
+        Kind::Percentage if !is_percentage(value) => {
+            wrong("a non-negative integer followed by '%' (e.g. 0%, 50%, 200%, ...)")
+        }
         Kind::Time if seconds(value).is_none() => wrong("time interval (e.g. 1, 2s, 3m, 4h, ...)"),
         Kind::OneOf(allowed) if !allowed.contains(&value) => {
             wrong(&quoted_list(allowed)).map(|issue| issue.meant(value, allowed.iter().copied()))

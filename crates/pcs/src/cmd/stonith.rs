@@ -230,7 +230,9 @@ fn level_delete(context: &mut Context<'_>, words: &[String]) -> Outcome {
             .map(Element::id)
             .collect();
         if found.is_empty() {
-            return Err(Failure::issue(Issue::new(format!("Fencing level at level '{level}' does not exist"))));
+            return Err(Failure::issue(Issue::new(format!(
+                "Fencing level at level '{level}' does not exist"
+            ))));
         }
         found.into_iter().for_each(|l| doc.remove(l));
         if doc.first_child(levels).is_none() {
@@ -250,7 +252,11 @@ pub fn level_lines(doc: &Document) -> Vec<String> {
     let name = |l: &Element<'_>| match (l.attr("target"), l.attr("target-pattern")) {
         (Some(node), _) => node.to_string(),
         (_, Some(pattern)) => pattern.to_string(),
-        _ => format!("{}={}", l.attr("target-attribute").unwrap_or_default(), l.attr("target-value").unwrap_or_default()),
+        _ => format!(
+            "{}={}",
+            l.attr("target-attribute").unwrap_or_default(),
+            l.attr("target-value").unwrap_or_default()
+        ),
     };
     let mut targets: Vec<String> = levels.iter().map(name).collect();
     targets.sort();
@@ -261,7 +267,11 @@ pub fn level_lines(doc: &Document) -> Vec<String> {
         let mut own: Vec<&Element<'_>> = levels.iter().filter(|l| name(l) == target).collect();
         own.sort_by_key(|l| l.attr("index").and_then(|i| i.parse::<u32>().ok()));
         lines.extend(own.iter().map(|l| {
-            format!("  Level {} - {}", l.attr("index").unwrap_or_default(), l.attr("devices").unwrap_or_default())
+            format!(
+                "  Level {} - {}",
+                l.attr("index").unwrap_or_default(),
+                l.attr("devices").unwrap_or_default()
+            )
         }));
     }
     lines

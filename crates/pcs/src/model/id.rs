@@ -24,14 +24,10 @@ pub fn validate(what: &str, id: &str) -> Result<(), String> {
         return Err(format!("{what} cannot be empty"));
     };
     if !(first.is_alphabetic() || first == '_') {
-        return Err(format!(
-            "invalid {what} '{id}', '{first}' is not a valid first character for a {what}"
-        ));
+        return Err(format!("invalid {what} '{id}', '{first}' is not a valid first character for a {what}"));
     }
     match chars.find(|c| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '-'))) {
-        Some(wrong) => {
-            Err(format!("invalid {what} '{id}', '{wrong}' is not a valid character for a {what}"))
-        }
+        Some(wrong) => Err(format!("invalid {what} '{id}', '{wrong}' is not a valid character for a {what}")),
         None => Ok(()),
     }
 }
@@ -40,8 +36,7 @@ pub fn validate(what: &str, id: &str) -> Result<(), String> {
 pub fn exists(doc: &Document, id: &str) -> bool {
     let top = doc.child(doc.root(), "configuration").unwrap_or(doc.root());
     let found = doc.element(top).descendants().any(|element| {
-        element.attr("id") == Some(id)
-            && !matches!(element.name(), "resource_ref" | "obj_ref" | "role")
+        element.attr("id") == Some(id) && !matches!(element.name(), "resource_ref" | "obj_ref" | "role")
     });
     found
 }
@@ -67,7 +62,8 @@ mod tests {
 
     #[test]
     fn ids_are_checked_and_made_unique() {
-        let doc = Document::parse("<cib><configuration><a id='x'/><b id='x-1'/></configuration></cib>").unwrap();
+        let doc =
+            Document::parse("<cib><configuration><a id='x'/><b id='x-1'/></configuration></cib>").unwrap();
         assert_eq!(unique(&doc, "x"), "x-2");
         assert_eq!(unique(&doc, "y"), "y");
         assert_eq!(
@@ -76,6 +72,9 @@ mod tests {
         );
         assert!(validate("resource name", "a b").is_err());
         assert!(validate("resource name", "a.b-c_d").is_ok());
-        assert_eq!(sanitize("location-A-nodo1.example.com-+INFINITY"), "location-A-nodo1.example.com-INFINITY");
+        assert_eq!(
+            sanitize("location-A-nodo1.example.com-+INFINITY"),
+            "location-A-nodo1.example.com-INFINITY"
+        );
     }
 }

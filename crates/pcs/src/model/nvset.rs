@@ -30,7 +30,8 @@ pub fn append_with_id(
 
 /// Sets, changes, or (empty value) removes one pair.
 pub fn set_pair(doc: &mut Document, set: NodeId, name: &str, value: &str) {
-    let found = doc.element(set).children_named("nvpair").find(|p| p.attr("name") == Some(name)).map(Element::id);
+    let found =
+        doc.element(set).children_named("nvpair").find(|p| p.attr("name") == Some(name)).map(Element::id);
     match found {
         Some(pair) if value.is_empty() => doc.remove(pair),
         Some(pair) => doc.set_attr(pair, "value", value),

@@ -20,8 +20,19 @@ pub enum Condition {
 const COMPARISONS: &[&str] = &["lt", "gt", "lte", "gte", "eq", "ne"];
 const TYPES: &[&str] = &["string", "integer", "number", "version"];
 const DATE_PARTS: &[&str] = &[
-    "hours", "monthdays", "weekdays", "yearsdays", "yeardays", "months", "weeks", "years",
-    "weekyears", "moon", "minutes", "seconds", "days",
+    "hours",
+    "monthdays",
+    "weekdays",
+    "yearsdays",
+    "yeardays",
+    "months",
+    "weeks",
+    "years",
+    "weekyears",
+    "moon",
+    "minutes",
+    "seconds",
+    "days",
 ];
 
 /// Deepest nesting of parentheses.
@@ -118,11 +129,12 @@ impl<'a> Parser<'a> {
             ));
         }
         let word = self.next()?;
-        let (kind, value) = if TYPES.contains(&word) && self.peek().is_some_and(|w| !matches!(w, "and" | "or" | ")")) {
-            (Some(word.to_string()), self.next()?)
-        } else {
-            (None, word)
-        };
+        let (kind, value) =
+            if TYPES.contains(&word) && self.peek().is_some_and(|w| !matches!(w, "and" | "or" | ")")) {
+                (Some(word.to_string()), self.next()?)
+            } else {
+                (None, word)
+            };
         Ok(Condition::Compare {
             attribute: attribute.to_string(),
             operation: operation.to_string(),
@@ -209,11 +221,18 @@ fn expression(doc: &mut Document, rule: NodeId, condition: &Condition) {
         }
         Condition::Defined { attribute, not } => {
             let operation = if *not { "not_defined" } else { "defined" };
-            doc.append_with(rule, "expression", &[("id", &id), ("operation", operation), ("attribute", attribute)]);
+            doc.append_with(
+                rule,
+                "expression",
+                &[("id", &id), ("operation", operation), ("attribute", attribute)],
+            );
         }
         Condition::Compare { attribute, operation, kind, value } => {
-            let element =
-                doc.append_with(rule, "expression", &[("id", &id), ("operation", operation), ("attribute", attribute)]);
+            let element = doc.append_with(
+                rule,
+                "expression",
+                &[("id", &id), ("operation", operation), ("attribute", attribute)],
+            );
             if let Some(kind) = kind {
                 doc.set_attr(element, "type", kind);
             }
@@ -237,14 +256,16 @@ fn expression(doc: &mut Document, rule: NodeId, condition: &Condition) {
             }
         }
         Condition::DateSpec(parts) => {
-            let element = doc.append_with(rule, "date_expression", &[("id", &id), ("operation", "date_spec")]);
+            let element =
+                doc.append_with(rule, "date_expression", &[("id", &id), ("operation", "date_spec")]);
             date_parts(doc, element, "date_spec", parts);
         }
     }
 }
 
 fn date_parts(doc: &mut Document, owner: NodeId, name: &str, parts: &[(String, String)]) {
-    let base = format!("{}-{}", doc.attr(owner, "id").unwrap_or_default(), name.replace("date_spec", "datespec"));
+    let base =
+        format!("{}-{}", doc.attr(owner, "id").unwrap_or_default(), name.replace("date_spec", "datespec"));
     let id = id::unique(doc, &base);
     let element = doc.append_with(owner, name, &[("id", &id)]);
     for (key, value) in parts {
@@ -272,7 +293,9 @@ pub fn lines(rule: Element<'_>, full: bool, indent: usize) -> Vec<String> {
     for child in rule.children() {
         match child.name() {
             "rule" => all.extend(lines(child, full, indent + 2)),
-            "expression" => all.push(with_id(format!("{pad}  Expression: {}", expression_text(child)), child, full)),
+            "expression" => {
+                all.push(with_id(format!("{pad}  Expression: {}", expression_text(child)), child, full))
+            }
             "date_expression" => all.extend(date_lines(child, full, indent + 2)),
             _ => {}
         }
@@ -347,7 +370,9 @@ mod tests {
 
     #[test]
     fn wrong_rules_are_refused() {
-        for text in ["a", "a equals b", "( a eq b", "a eq b )", "date on 2020", "date-spec", "date in_range a b"] {
+        for text in
+            ["a", "a equals b", "( a eq b", "a eq b )", "date on 2020", "date-spec", "date in_range a b"]
+        {
             assert!(parse(&words(text)).is_err(), "{text}");
         }
         assert!(parse(&words(&format!("{}a eq b", "( ".repeat(1000)))).is_err());

@@ -45,7 +45,8 @@ fn is_online(state: Element<'_>) -> bool {
 
 /// The outcome of the history, oldest operation first.
 fn is_active(history: Element<'_>) -> bool {
-    let number = |op: Element<'_>, name: &str| op.attr(name).and_then(|v| v.parse::<i64>().ok()).unwrap_or(-1);
+    let number =
+        |op: Element<'_>, name: &str| op.attr(name).and_then(|v| v.parse::<i64>().ok()).unwrap_or(-1);
     let mut operations: Vec<Element<'_>> = history
         .children_named("lrm_rsc_op")
         .filter(|op| !op.attr("id").unwrap_or_default().contains("_last_failure_"))

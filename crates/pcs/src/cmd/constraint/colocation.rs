@@ -99,7 +99,8 @@ fn write(
     }
     doc.set_attr(element, "id", &constraint_id);
     let normal = |c: Element<'_>| {
-        let role = |name: &str| role::primary(&role::capitalize(c.attr(name).unwrap_or("Started"))).to_string();
+        let role =
+            |name: &str| role::primary(&role::capitalize(c.attr(name).unwrap_or("Started"))).to_string();
         let text = |name: &str| c.attr(name).unwrap_or_default().to_string();
         (text("rsc"), text("with-rsc"), role("rsc-role"), role("with-rsc-role"))
     };

@@ -131,14 +131,20 @@ fn put(doc: &mut Document, kind: &str, value: &str, preference: &Preference) {
     let attribute = if kind == "regexp" { "rsc-pattern" } else { "rsc" };
     let top = constraints(doc);
     for old in doc.child_elements(top) {
-        let same_place =
-            doc.attr(old, "node") == Some(preference.node.as_str()) && doc.attr(old, attribute) == Some(value);
-        if doc.name(old) == "rsc_location" && (same_place || doc.attr(old, "id") == Some(preference.id.as_str())) {
+        let same_place = doc.attr(old, "node") == Some(preference.node.as_str())
+            && doc.attr(old, attribute) == Some(value);
+        if doc.name(old) == "rsc_location"
+            && (same_place || doc.attr(old, "id") == Some(preference.id.as_str()))
+        {
             doc.remove(old);
         }
     }
-    let attributes =
-        [("id", preference.id.as_str()), (attribute, value), ("node", &preference.node), ("score", &preference.score)];
+    let attributes = [
+        ("id", preference.id.as_str()),
+        (attribute, value),
+        ("node", &preference.node),
+        ("score", &preference.score),
+    ];
     let element = doc.append_with(top, "rsc_location", &attributes);
     for (name, value) in &preference.options {
         doc.set_attr(element, name, value);
@@ -177,8 +183,8 @@ fn by_rule(context: &mut Context<'_>, resource: &str, words: &[String]) -> Outco
         rest = next;
     }
     let option = |name: &str| options.iter().find(|(n, _)| *n == name).map(|(_, v)| *v);
-    let condition =
-        rule::parse(rest).map_err(|e| Failure::Error(format!("'{}' is not a valid rule expression: {e}", rest.join(" "))))?;
+    let condition = rule::parse(rest)
+        .map_err(|e| Failure::Error(format!("'{}' is not a valid rule expression: {e}", rest.join(" "))))?;
     if option("score").is_some() && option("score-attribute").is_some() {
         return Err(Failure::error("can not specify both score and score-attribute"));
     }
@@ -246,7 +252,8 @@ pub(super) fn fresh_id(doc: &Document, what: &str, given: &str) -> Result<String
 fn no_double(context: &mut Context<'_>, doc: &Document, new: xml::NodeId) -> Outcome {
     let describe = |c: xml::Element<'_>| -> (Option<String>, Vec<String>) {
         let resource = c.attr("rsc").or(c.attr("rsc-pattern")).map(str::to_string);
-        let mut lines: Vec<String> = c.children_named("rule").flat_map(|r| rule::lines(r, false, 4)).collect();
+        let mut lines: Vec<String> =
+            c.children_named("rule").flat_map(|r| rule::lines(r, false, 4)).collect();
         lines.sort();
         (resource, lines)
     };

@@ -259,7 +259,11 @@ fn delete(context: &mut Context<'_>, words: &[String]) -> Outcome {
 }
 
 fn constraint_ids(doc: &Document) -> Vec<String> {
-    KINDS.iter().flat_map(|kind| of_kind(doc, kind)).filter_map(|c| c.attr("id").map(str::to_string)).collect()
+    KINDS
+        .iter()
+        .flat_map(|kind| of_kind(doc, kind))
+        .filter_map(|c| c.attr("id").map(str::to_string))
+        .collect()
 }
 
 /// Removes a constraint, or a rule; a constraint goes with its last rule.
@@ -350,7 +354,8 @@ Colocation Constraints:
     set A B sequential=false (id:colocation_set_AABB_set) setoptions score=100 (id:colocation_set_AABB)
 Ticket Constraints:"
         );
-        let (doc, _) = run(&doc, "constraint delete location-A-nodo1.example.com-INFINITY order-A-B-mandatory").unwrap();
+        let (doc, _) =
+            run(&doc, "constraint delete location-A-nodo1.example.com-INFINITY order-A-B-mandatory").unwrap();
         assert!(!shown(&doc, "constraint").contains("Resource: A"));
     }
 
@@ -375,7 +380,8 @@ Ticket Constraints:"
 
     #[test]
     fn rules() {
-        let (doc, _) = run(&three(), "constraint location A rule score=50 #uname eq nodo1.example.com").unwrap();
+        let (doc, _) =
+            run(&three(), "constraint location A rule score=50 #uname eq nodo1.example.com").unwrap();
         let text = shown(&doc, "constraint location");
         assert_eq!(
             text,

@@ -92,7 +92,9 @@ fn check_option(context: &Context<'_>, name: &str, value: &str) -> Outcome {
         )))
     };
     match name {
-        "symmetrical" if !["true", "false"].contains(&value.to_lowercase().as_str()) => wrong(&["true", "false"]),
+        "symmetrical" if !["true", "false"].contains(&value.to_lowercase().as_str()) => {
+            wrong(&["true", "false"])
+        }
         "kind" if !["Optional", "Mandatory", "Serialize"].contains(&value) => {
             wrong(&["Optional", "Mandatory", "Serialize"])
         }
@@ -160,9 +162,8 @@ fn write(
 
 /// Members of one group are ordered already.
 pub(super) fn same_group(doc: &Document, a: &str, b: &str) -> bool {
-    let group = |id: &str| {
-        find::resource(doc, id).and_then(|r| doc.parent(r)).filter(|p| doc.name(*p) == "group")
-    };
+    let group =
+        |id: &str| find::resource(doc, id).and_then(|r| doc.parent(r)).filter(|p| doc.name(*p) == "group");
     group(a).is_some_and(|g| group(b) == Some(g))
 }
 

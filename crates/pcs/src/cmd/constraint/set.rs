@@ -23,11 +23,14 @@ pub(super) fn order(context: &mut Context<'_>, words: &[String]) -> Outcome {
     context.change(|context, doc| {
         for set in &sets {
             let members = &set.resources;
-            let crowded = members.iter().enumerate().any(|(i, a)| {
-                members.iter().skip(i + 1).any(|b| same_group(doc, a, b))
-            });
+            let crowded = members
+                .iter()
+                .enumerate()
+                .any(|(i, a)| members.iter().skip(i + 1).any(|b| same_group(doc, a, b)));
             if crowded {
-                return Err(Failure::error("Cannot create an order constraint for resources in the same group"));
+                return Err(Failure::error(
+                    "Cannot create an order constraint for resources in the same group",
+                ));
             }
         }
         write(context, doc, "rsc_order", "order_set", &sets, &options)

@@ -207,7 +207,13 @@ fn set_line(constraint: Element<'_>, full: bool) -> String {
     with_id(parts.join(" "), constraint, full)
 }
 
-fn section(doc: &Document, title: &str, kind: &str, full: bool, line: fn(Element<'_>, bool) -> String) -> Vec<String> {
+fn section(
+    doc: &Document,
+    title: &str,
+    kind: &str,
+    full: bool,
+    line: fn(Element<'_>, bool) -> String,
+) -> Vec<String> {
     let mut lines = vec![title.to_string()];
     let (sets, single): (Vec<_>, Vec<_>) =
         of_kind(doc, kind).into_iter().partition(|c| c.child("resource_set").is_some());
@@ -226,7 +232,8 @@ fn order_lines(doc: &Document, full: bool) -> Vec<String> {
 /// `start A then start B (kind:Mandatory)`.
 pub(super) fn order_line(constraint: Element<'_>, full: bool) -> String {
     let text = |name: &str| constraint.attr(name).unwrap_or_default();
-    let side = |action: &str, resource: &str| format!("{} {}", text(action), text(resource)).trim().to_string();
+    let side =
+        |action: &str, resource: &str| format!("{} {}", text(action), text(resource)).trim().to_string();
     let mut line = format!("{} then {}", side("first-action", "first"), side("then-action", "then"));
     let shown = ["kind", "score"].iter().find_map(|name| constraint.attr(name).map(|v| (*name, v)));
     let (name, value) = shown.unwrap_or(("kind", "Mandatory"));

@@ -76,7 +76,9 @@ pub(super) fn wrap(
         Some(group) => (doc.parent(group), Some(group)),
         None => (doc.parent(node), doc.next_sibling(node)),
     };
-    let Some(place) = place else { return Err(Failure::error("the resource has no place in the configuration")) };
+    let Some(place) = place else {
+        return Err(Failure::error("the resource has no place in the configuration"));
+    };
     let clone = doc.append_with(place, "clone", &[("id", &clone_id)]);
     doc.move_to(clone, place, next);
     doc.move_to(node, clone, None);

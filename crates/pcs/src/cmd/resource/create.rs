@@ -88,7 +88,8 @@ pub(crate) fn operations(groups: &[(&str, Vec<&str>)]) -> Result<Vec<Pairs>, Fai
 fn place(context: &Context<'_>, groups: &[(&str, Vec<&str>)]) -> Result<Place, Failure> {
     let has = |keyword: &str| groups.iter().any(|(k, _)| *k == keyword);
     let options = &context.options;
-    let kinds = ["clone", "promotable", "bundle"].iter().filter(|k| has(k)).count() + usize::from(options.has("--group"));
+    let kinds = ["clone", "promotable", "bundle"].iter().filter(|k| has(k)).count()
+        + usize::from(options.has("--group"));
     if kinds > 1 {
         return Err(Failure::error("you can specify only one of clone, promotable, bundle or --group"));
     }
@@ -98,7 +99,9 @@ fn place(context: &Context<'_>, groups: &[(&str, Vec<&str>)]) -> Result<Place, F
     let (before, after) = (options.value("--before"), options.value("--after"));
     let Some(group) = options.value("--group") else {
         if before.is_some() && after.is_some() {
-            return Err(Failure::error("you cannot specify both --before and --after and you have to specify --group"));
+            return Err(Failure::error(
+                "you cannot specify both --before and --after and you have to specify --group",
+            ));
         }
         if before.is_some() {
             return Err(Failure::error("you cannot use --before without --group"));
@@ -151,7 +154,9 @@ pub(crate) fn metadata(context: &mut Context<'_>, agent: &str) -> Result<Metadat
             context.warn(error.to_string());
             return Ok(Metadata::unknown(&name));
         }
-        Ok((_, Err(error))) => Issue { near: error.near().map(str::to_string), ..Issue::forceable(error.to_string()) },
+        Ok((_, Err(error))) => {
+            Issue { near: error.near().map(str::to_string), ..Issue::forceable(error.to_string()) }
+        }
         Err(error) => Issue { near: error.near().map(str::to_string), ..Issue::new(error.to_string()) },
     };
     Err(Failure::issue(issue))
@@ -241,7 +246,9 @@ fn write_operations(doc: &mut Document, primitive: NodeId, mut operations: Vec<P
 
 /// Name and interval first, as readers expect them.
 fn ordered(operation: &Pairs) -> Vec<(&str, &str)> {
-    let rank = |name: &str| ["name", "interval", "start-delay", "timeout", "role"].iter().position(|n| *n == name).unwrap_or(9);
+    let rank = |name: &str| {
+        ["name", "interval", "start-delay", "timeout", "role"].iter().position(|n| *n == name).unwrap_or(9)
+    };
     let mut all: Vec<(&str, &str)> = operation.iter().collect();
     all.sort_by_key(|(name, _)| rank(name));
     all
@@ -258,12 +265,11 @@ fn put(context: &mut Context<'_>, doc: &mut Document, primitive: NodeId, place: 
             let before = match beside {
                 None => None,
                 Some((other, before)) => {
-                    let other_node = find::resource(doc, other)
-                        .ok_or_else(|| Failure::issue(missing(doc, other, "")))?;
+                    let other_node =
+                        find::resource(doc, other).ok_or_else(|| Failure::issue(missing(doc, other, "")))?;
                     if doc.parent(other_node) != Some(group) {
-                        context.message(Message::Error(format!(
-                            "'{other}' is not in the group '{group_id}'"
-                        )));
+                        context
+                            .message(Message::Error(format!("'{other}' is not in the group '{group_id}'")));
                         return Err(Failure::Exit(1));
                     }
                     if *before { Some(other_node) } else { doc.next_sibling(other_node) }
@@ -282,7 +288,8 @@ mod tests {
     use crate::testing::cib;
 
     fn ipaddr2() -> Metadata {
-        let name = AgentName { class: "ocf".into(), provider: Some("heartbeat".into()), kind: "IPaddr2".into() };
+        let name =
+            AgentName { class: "ocf".into(), provider: Some("heartbeat".into()), kind: "IPaddr2".into() };
         Metadata::parse(
             &name,
             "<resource-agent><parameters><parameter name='ip' unique='1' required='1'><content type='string'/></parameter>\

@@ -67,7 +67,9 @@ fn members_to_move(
         let kind = doc.name(node);
         let outer = doc.parent(node).map_or("", |p| doc.name(p));
         if kind != "primitive" {
-            issues.push(Issue::new(format!("'{member}' is a {kind} resource, {kind} resources cannot be put into a group")));
+            issues.push(Issue::new(format!(
+                "'{member}' is a {kind} resource, {kind} resources cannot be put into a group"
+            )));
         } else if matches!(outer, "clone" | "master" | "bundle") {
             let outer_id = doc.parent(node).and_then(|p| doc.attr(p, "id")).unwrap_or_default();
             let outer = if outer == "master" { "clone" } else { outer };
@@ -155,12 +157,13 @@ pub(super) fn remove(context: &mut Context<'_>, words: &[String]) -> Outcome {
             .ok_or_else(|| Failure::Error(format!("Group '{group_id}' does not exist")))?;
         let inside: Vec<NodeId> =
             doc.child_elements(group).into_iter().filter(|c| doc.name(*c) == "primitive").collect();
-        let absent: Vec<&String> = members
-            .iter()
-            .filter(|m| !inside.iter().any(|c| doc.attr(*c, "id") == Some(m)))
-            .collect();
+        let absent: Vec<&String> =
+            members.iter().filter(|m| !inside.iter().any(|c| doc.attr(*c, "id") == Some(m))).collect();
         if !absent.is_empty() {
-            return Err(Failure::Error(format!("Resources {} are not in group '{group_id}'", quoted_list(absent))));
+            return Err(Failure::Error(format!(
+                "Resources {} are not in group '{group_id}'",
+                quoted_list(absent)
+            )));
         }
         let outer = doc.parent(group).filter(|o| matches!(doc.name(*o), "clone" | "master"));
         let leaving: Vec<NodeId> = inside

@@ -22,9 +22,8 @@ fn targets(context: &mut Context<'_>, doc: &Document, ids: &[String]) -> Result<
             .path(&["configuration", "tags"])
             .and_then(|tags| tags.children().find(|t| t.attr("id") == Some(id)));
         match tag {
-            Some(tag) => found.extend(
-                tag.children().filter_map(|r| r.attr("id")).filter_map(|r| find::resource(doc, r)),
-            ),
+            Some(tag) => found
+                .extend(tag.children().filter_map(|r| r.attr("id")).filter_map(|r| find::resource(doc, r))),
             None => issues.push(missing(doc, id, ANY_OR_TAG)),
         }
     }
@@ -36,7 +35,11 @@ fn targets(context: &mut Context<'_>, doc: &Document, ids: &[String]) -> Result<
 fn family(doc: &Document, node: NodeId) -> Vec<NodeId> {
     let mut all = vec![node];
     let inner = |node: NodeId| {
-        doc.element(node).descendants().filter(|e| find::is_resource(e.name()) && e.id() != node).map(xml::Element::id).collect::<Vec<_>>()
+        doc.element(node)
+            .descendants()
+            .filter(|e| find::is_resource(e.name()) && e.id() != node)
+            .map(xml::Element::id)
+            .collect::<Vec<_>>()
     };
     match doc.name(node) {
         "primitive" | "group" => {
@@ -211,7 +214,9 @@ mod tests {
 
     #[test]
     fn unmanage_with_monitors_and_back() {
-        let doc = cib("<primitive id='A' class='ocf' provider='pacemaker' type='Dummy'><operations><op id='m' name='monitor' interval='10'/></operations></primitive>");
+        let doc = cib(
+            "<primitive id='A' class='ocf' provider='pacemaker' type='Dummy'><operations><op id='m' name='monitor' interval='10'/></operations></primitive>",
+        );
         let (doc, _) = run(&doc, "resource unmanage A --monitor").unwrap();
         assert!(doc.to_text().contains("enabled=\"false\"") && doc.to_text().contains("is-managed"));
         let (doc, messages) = run(&doc, "resource manage A").unwrap();

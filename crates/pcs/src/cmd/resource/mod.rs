@@ -74,8 +74,15 @@ pub const COMMANDS: &[Command] = &[
                 Example: pcs resource create VirtualIP ocf:heartbeat:IPaddr2 ip=192.168.0.99 \
                 cidr_netmask=24 op monitor interval=30s",
         options: &[
-            "-f", "--force", "--agent-validation", "--before", "--after", "--group", "--disabled",
-            "--no-default-ops", "--wait",
+            "-f",
+            "--force",
+            "--agent-validation",
+            "--before",
+            "--after",
+            "--group",
+            "--disabled",
+            "--no-default-ops",
+            "--wait",
         ],
         run: create::create,
     },
@@ -205,7 +212,8 @@ pub const COMMANDS: &[Command] = &[
 /// The complaint about a resource that does not exist.
 pub(crate) fn missing(doc: &Document, id: &str, what: &str) -> Issue {
     let ids = resource_ids(doc);
-    Issue::new(format!("{what} '{id}' does not exist").trim().to_string()).meant(id, ids.iter().map(String::as_str))
+    Issue::new(format!("{what} '{id}' does not exist").trim().to_string())
+        .meant(id, ids.iter().map(String::as_str))
 }
 
 /// What messages call any kind of resource.

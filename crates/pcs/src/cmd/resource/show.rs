@@ -18,9 +18,7 @@ pub(super) fn config(context: &mut Context<'_>, words: &[String]) -> Outcome {
 /// When none of the named ones exists.
 pub fn show_config(context: &mut Context<'_>, doc: &Document, words: &[String], stonith: bool) -> Outcome {
     if context.options.value("--output-format").is_some_and(|f| f != "text") {
-        return Err(Failure::usage(
-            "Unknown value for '--output-format' option. Supported value is: 'text'",
-        ));
+        return Err(Failure::usage("Unknown value for '--output-format' option. Supported value is: 'text'"));
     }
     if words.is_empty() {
         let lines = config_lines(doc, stonith);
@@ -33,7 +31,10 @@ pub fn show_config(context: &mut Context<'_>, doc: &Document, words: &[String], 
         match find::resource(doc, id).map(|n| doc.element(n)) {
             Some(element) if find::is_stonith(element) == stonith => lines.extend(resource_lines(element)),
             _ => {
-                context.warn(format!("Unable to find {} '{id}'", if stonith { "stonith device" } else { "resource" }));
+                context.warn(format!(
+                    "Unable to find {} '{id}'",
+                    if stonith { "stonith device" } else { "resource" }
+                ));
                 if let Some(near) = nearest(id, ids.iter().map(String::as_str)) {
                     context.info(format!("Hint: did you mean '{near}'?"));
                 }
@@ -105,7 +106,8 @@ fn primitive_lines(element: Element<'_>, id: &str) -> Vec<String> {
         lines.push(format!("  Description: {text}"));
     }
     lines.extend(indent(attribute_lines(element), 2));
-    let operations: Vec<Element<'_>> = element.child("operations").map(|o| o.children_named("op").collect()).unwrap_or_default();
+    let operations: Vec<Element<'_>> =
+        element.child("operations").map(|o| o.children_named("op").collect()).unwrap_or_default();
     if !operations.is_empty() {
         lines.push("  Operations:".into());
         for operation in operations {
@@ -118,12 +120,15 @@ fn primitive_lines(element: Element<'_>, id: &str) -> Vec<String> {
 /// The sets of a resource: options, meta attributes, utilization.
 fn attribute_lines(element: Element<'_>) -> Vec<String> {
     let mut lines = Vec::new();
-    for (kind, title) in
-        [("instance_attributes", "Attributes"), ("meta_attributes", "Meta Attributes"), ("utilization", "Utilization")]
-    {
+    for (kind, title) in [
+        ("instance_attributes", "Attributes"),
+        ("meta_attributes", "Meta Attributes"),
+        ("utilization", "Utilization"),
+    ] {
         for set in element.children_named(kind) {
             let pairs = nvset::pairs(set);
-            let rules: Vec<String> = set.children_named("rule").flat_map(|r| rule::lines(r, false, 2)).collect();
+            let rules: Vec<String> =
+                set.children_named("rule").flat_map(|r| rule::lines(r, false, 2)).collect();
             if pairs.is_empty() && rules.is_empty() {
                 continue;
             }
@@ -137,7 +142,14 @@ fn attribute_lines(element: Element<'_>) -> Vec<String> {
 
 /// Attributes of an operation in the order in which they are shown.
 const OPERATION_ORDER: &[&str] = &[
-    "description", "interval", "timeout", "role", "start-delay", "interval-origin", "on-fail", "enabled",
+    "description",
+    "interval",
+    "timeout",
+    "role",
+    "start-delay",
+    "interval-origin",
+    "on-fail",
+    "enabled",
     "record-pending",
 ];
 
@@ -158,9 +170,7 @@ fn operation_lines(operation: Element<'_>) -> Vec<String> {
 
 fn bundle_lines(element: Element<'_>) -> Vec<String> {
     let mut lines = Vec::new();
-    let shown = |e: Element<'_>| {
-        e.attrs().map(|(n, v)| nvset::show(n, v)).collect::<Vec<_>>().join(" ")
-    };
+    let shown = |e: Element<'_>| e.attrs().map(|(n, v)| nvset::show(n, v)).collect::<Vec<_>>().join(" ");
     for part in element.children() {
         match part.name() {
             "network" => {

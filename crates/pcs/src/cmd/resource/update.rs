@@ -128,7 +128,8 @@ mod tests {
     #[test]
     fn meta_and_operations() {
         let doc = cib(&dummy("A"));
-        let (doc, _) = run(&doc, "resource update A meta a=b op monitor interval=33 op start timeout=5").unwrap();
+        let (doc, _) =
+            run(&doc, "resource update A meta a=b op monitor interval=33 op start timeout=5").unwrap();
         let (doc, _) = run(&doc, "resource update A op monitor interval=34 timeout=7").unwrap();
         let text = doc.to_text();
         assert!(text.contains("name=\"monitor\" interval=\"34\" timeout=\"7\""), "{text}");
