@@ -8,7 +8,8 @@ use std::process::ExitCode;
 type Entry = fn(Vec<OsString>) -> i32;
 
 /// Names that are not grouped by a crate of tools.
-const DAEMONS: &[(&str, Entry)] = &[("pacemakerd", pacemakerd::main), ("pcsd", pcsd::main)];
+const DAEMONS: &[(&str, Entry)] =
+    &[("corosync", corosync::daemon_main), ("pacemakerd", pacemakerd::main), ("pcsd", pcsd::main)];
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
