@@ -404,6 +404,11 @@ impl Document {
         }
     }
 
+    /// Takes a node out of its parent without freeing it; it must be moved back somewhere.
+    pub(crate) fn unlink(&mut self, id: NodeId) {
+        self.detach(id);
+    }
+
     fn detach(&mut self, id: NodeId) {
         let Node { parent, prev, next, .. } = self.nodes[id.0 as usize];
         if parent == NONE {

@@ -5,14 +5,19 @@
 //! size and depth and refuses entity declarations; serialising gives the reference's two layouts
 //! (one line, or indented by two blanks).
 
+mod digest;
 mod dom;
 mod element;
 mod error;
 mod parse;
+pub mod patch;
 mod write;
+mod xpath;
 
+pub use digest::md5_hex;
 pub use dom::{Document, NodeId, NodeKind};
 pub use element::{Children, Descendants, Element};
 pub use error::XmlError;
 pub use parse::{MAX_BYTES, MAX_DEPTH};
 pub use write::escape_attribute;
+pub use xpath::{Match, Value, XPath, XPathError};

@@ -1,0 +1,304 @@
+//! Server side of one established connection.
+
+use crate::error::Error;
+use crate::handshake::{Reply, TYPE_SHARED_MEMORY};
+use crate::header::RequestHeader;
+use crate::ring::Ring;
+use crate::{Credentials, SHARED_MEMORY_DIRECTORY};
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+use sys::{Errno, Interest};
+
+/// Names tried for a connection's directory before giving up.
+const DIRECTORY_ATTEMPTS: u64 = 100;
+
+/// Which ring a message goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Channel {
+    Response,
+    Event,
+}
+
+/// What the connection's next request is.
+#[derive(Debug)]
+pub(crate) enum NextRequest {
+    Nothing,
+    Message(Vec<u8>),
+    /// The client said goodbye or broke the protocol.
+    Close,
+}
+
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) socket: OwnedFd,
+    pub(crate) stopped: bool,
+    /// What the poller watches the socket for.
+    pub(crate) interest: Interest,
+    files: Files,
+    request: Ring,
+    response: Ring,
+    event: Ring,
+    response_queue: VecDeque<Vec<u8>>,
+    event_queue: VecDeque<Vec<u8>>,
+    queued_bytes: usize,
+    /// Wake-up bytes owed to the client because its socket was full.
+    owed_wakeups: usize,
+}
+
+impl Connection {
+    /// Makes the rings; the reply to send comes back with the connection.
+    pub(crate) fn create(
+        socket: OwnedFd,
+        service: &str,
+        credentials: Credentials,
+        id: u64,
+        max_message_size: usize,
+    ) -> Result<(Connection, Reply), Errno> {
+        use std::os::fd::AsRawFd;
+        let prefix = format!("qb-{}-{}-{}", std::process::id(), credentials.pid, socket.as_raw_fd());
+        let mut files = Files::create(&prefix)?;
+        let owner = (credentials.uid, credentials.gid);
+        let mut ring = |kind: &str| -> Result<(Ring, String), Errno> {
+            let name = format!("qb-{kind}-{service}");
+            files.rings.push(name.clone());
+            let ring = Ring::create(&files.directory, &files.path, &name, max_message_size, owner)?;
+            Ok((ring, format!("{}/{name}", files.path)))
+        };
+        let (request, request_path) = ring("request")?;
+        let (response, response_path) = ring("response")?;
+        let (event, event_path) = ring("event")?;
+        files.give_to(owner)?;
+        let reply = Reply {
+            error: 0,
+            transport: TYPE_SHARED_MEMORY,
+            max_message_size: max_message_size as u32,
+            connection: id,
+            request: request_path,
+            response: response_path,
+            event: event_path,
+        };
+        let connection = Connection {
+            socket,
+            stopped: false,
+            interest: Interest::READ,
+            files,
+            request,
+            response,
+            event,
+            response_queue: VecDeque::new(),
+            event_queue: VecDeque::new(),
+            queued_bytes: 0,
+            owed_wakeups: 0,
+        };
+        Ok((connection, reply))
+    }
+
+    /// Takes the next request out of the ring.
+    pub(crate) fn next_request(&mut self) -> NextRequest {
+        let bytes = match self.request.read(Duration::ZERO) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) if self.request.is_intact() => return NextRequest::Nothing,
+            _ => return NextRequest::Close,
+        };
+        let Ok(header) = RequestHeader::decode(&bytes) else { return NextRequest::Close };
+        if header.id == crate::handshake::ID_DISCONNECT {
+            return NextRequest::Close;
+        }
+        match usize::try_from(header.size) {
+            Ok(size) if size >= RequestHeader::BYTES && size <= bytes.len() => {
+                let mut bytes = bytes;
+                bytes.truncate(size);
+                NextRequest::Message(bytes)
+            }
+            _ => NextRequest::Close,
+        }
+    }
+
+    /// True if requests wait in the ring.
+    pub(crate) fn has_requests(&self) -> bool {
+        self.request.waiting() > 0
+    }
+
+    /// Reads away the client's wake-up bytes. False: the client has closed its end.
+    pub(crate) fn drain_wakeups(&self) -> bool {
+        let mut buffer = [0u8; 4096];
+        match sys::socket::receive(&self.socket, &mut buffer) {
+            Ok(0) => false,
+            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => true,
+            Err(_) => false,
+        }
+    }
+
+    /// Sends or queues a message. `Again`: the queue is over its limit, the client does not read.
+    pub(crate) fn send(&mut self, channel: Channel, bytes: &[u8], max_queue: usize) -> Result<(), Error> {
+        let queue_is_empty = match channel {
+            Channel::Response => self.response_queue.is_empty(),
+            Channel::Event => self.event_queue.is_empty(),
+        };
+        if queue_is_empty {
+            match self.write(channel, bytes) {
+                Err(Error::Again) => {}
+                other => return other,
+            }
+        }
+        if self.queued_bytes + bytes.len() > max_queue {
+            return Err(Error::Again);
+        }
+        self.queued_bytes += bytes.len();
+        match channel {
+            Channel::Response => self.response_queue.push_back(bytes.to_vec()),
+            Channel::Event => self.event_queue.push_back(bytes.to_vec()),
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, channel: Channel, bytes: &[u8]) -> Result<(), Error> {
+        let ring = match channel {
+            Channel::Response => &self.response,
+            Channel::Event => &self.event,
+        };
+        ring.write(&[bytes])?;
+        if !ring.is_intact() {
+            return Err(Error::Damaged);
+        }
+        if channel == Channel::Event {
+            self.owed_wakeups += 1;
+            self.pay_wakeups()?;
+        }
+        Ok(())
+    }
+
+    /// Sends the wake-up bytes that are owed, as far as the socket takes them.
+    pub(crate) fn pay_wakeups(&mut self) -> Result<(), Error> {
+        const BYTES: [u8; 256] = [0; 256];
+        while self.owed_wakeups > 0 {
+            let count = self.owed_wakeups.min(BYTES.len());
+            match sys::socket::send(&self.socket, BYTES.get(..count).unwrap_or_default()) {
+                Ok(sent) => self.owed_wakeups = self.owed_wakeups.saturating_sub(sent),
+                Err(Errno::AGAIN | Errno::NOBUFS) => break,
+                Err(Errno::INTR) => {}
+                Err(_) => return Err(Error::Disconnected),
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves queued messages into the rings as far as there is room. True if any was moved.
+    pub(crate) fn flush(&mut self) -> Result<bool, Error> {
+        let mut moved = false;
+        for channel in [Channel::Response, Channel::Event] {
+            loop {
+                let queue = match channel {
+                    Channel::Response => &mut self.response_queue,
+                    Channel::Event => &mut self.event_queue,
+                };
+                let Some(bytes) = queue.pop_front() else { break };
+                match self.write(channel, &bytes) {
+                    Ok(()) => {
+                        self.queued_bytes = self.queued_bytes.saturating_sub(bytes.len());
+                        moved = true;
+                    }
+                    Err(Error::Again) => {
+                        match channel {
+                            Channel::Response => self.response_queue.push_front(bytes),
+                            Channel::Event => self.event_queue.push_front(bytes),
+                        }
+                        break;
+                    }
+                    Err(e) => return Err(e),
+                }
+            }
+        }
+        Ok(moved)
+    }
+
+    pub(crate) fn has_queue(&self) -> bool {
+        !self.response_queue.is_empty() || !self.event_queue.is_empty()
+    }
+
+    pub(crate) fn set_flow(&mut self, stop: bool) {
+        self.stopped = stop;
+        self.request.set_flow(u32::from(stop));
+    }
+
+    /// What the socket is to be watched for now.
+    pub(crate) fn wanted_interest(&self) -> Interest {
+        Interest { read: !self.stopped, write: self.owed_wakeups > 0 }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        for ring in [&self.request, &self.response, &self.event] {
+            ring.release();
+        }
+        self.files.remove();
+    }
+}
+
+/// The directory in shared memory that holds a connection's rings.
+#[derive(Debug)]
+struct Files {
+    directory: OwnedFd,
+    path: String,
+    rings: Vec<String>,
+    removed: bool,
+}
+
+impl Files {
+    fn create(prefix: &str) -> Result<Files, Errno> {
+        use rustix::fs::{Mode, OFlags};
+        let seed = sys::clock::monotonic_ns();
+        for attempt in 0..DIRECTORY_ATTEMPTS {
+            let suffix: String = suffix(seed.wrapping_add(attempt.wrapping_mul(7919)));
+            let path = format!("{SHARED_MEMORY_DIRECTORY}/{prefix}-{suffix}");
+            match rustix::fs::mkdir(&path, Mode::from_raw_mode(0o770)) {
+                Ok(()) => {}
+                Err(Errno::EXIST) => continue,
+                Err(e) => return Err(e),
+            }
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let directory = rustix::fs::open(&path, flags, Mode::empty())?;
+            // Whatever the umask says.
+            rustix::fs::fchmod(&directory, Mode::from_raw_mode(0o770))?;
+            return Ok(Files { directory, path, rings: Vec::new(), removed: false });
+        }
+        Err(Errno::EXIST)
+    }
+
+    /// Last step of the set-up: from here on the client may change what is in the directory.
+    fn give_to(&self, owner: (u32, u32)) -> Result<(), Errno> {
+        match sys::shm::change_owner(&self.directory, owner.0, owner.1) {
+            Ok(()) | Err(Errno::PERM | Errno::INVAL) => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn remove(&mut self) {
+        if std::mem::replace(&mut self.removed, true) {
+            return;
+        }
+        // Relative to the open directory: the client owns it and might have put something else at its path.
+        for ring in &self.rings {
+            for suffix in ["header", "data"] {
+                let name = format!("{ring}-{suffix}");
+                let _ = rustix::fs::unlinkat(&self.directory, name, rustix::fs::AtFlags::empty());
+            }
+        }
+        let _ = rustix::fs::rmdir(&self.path);
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+/// Six letters and digits.
+fn suffix(mut seed: u64) -> String {
+    const LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+    seed = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (seed >> 29);
+    (0..6).map(|i| char::from(LETTERS[(seed >> (i * 5 + 20)) as usize & 31])).collect()
+}
