@@ -229,7 +229,7 @@ fn primitive(doc: &mut Document, parent: NodeId, id: &str, provider: &str, agent
 fn create_connection(doc: &mut Document, parent: NodeId, spec: &Connection<'_>) -> NodeId {
     let rsc = primitive(doc, parent, spec.name, "pacemaker", "remote");
     let meta = doc.append_with(rsc, "meta_attributes", &[("id", &format!("{}-meta_attributes", spec.name))]);
-    pair(doc, meta, "internal-rsc", "true");
+    pair(doc, meta, "internal_rsc", "true");
     pair(doc, meta, "container", spec.container);
     for (name, value) in [("allow-migrate", spec.allow_migrate), ("is-managed", spec.is_managed)] {
         if let Some(value) = value {

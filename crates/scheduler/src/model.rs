@@ -474,6 +474,8 @@ pub struct Resource {
     pub launched: Vec<RscIx>,
     pub multiply_active: MultiplyActive,
     pub assigned: Option<NodeIx>,
+    /// Score with which it was assigned.
+    pub assigned_score: i32,
     pub active_nodes: Vec<NodeIx>,
     pub probed: Vec<bool>,
     pub allowed: Row,

@@ -12,8 +12,6 @@ mod result;
 mod running;
 mod status;
 
-pub(crate) use failcount::FailCount;
-
 use crate::cluster::{Cluster, Options};
 use crate::expand;
 use xml::Document;

@@ -138,9 +138,7 @@ impl Cluster {
         let (doc, mut next, mut table) = (self.doc.clone(), None, Table::default());
         unpack_table(&doc, Some(xml), "utilization", &self.rule_input(), &mut next, &mut table);
         self.recheck_time(next);
-        if variant != Variant::Bundle || !table.is_empty() {
-            self.rscs[rsc].utilization = table;
-        }
+        self.rscs[rsc].utilization = table;
         if let Some(template) = template {
             let refs = self.templates.entry(template).or_default();
             if !refs.contains(&xml_id) {
@@ -201,6 +199,7 @@ impl Cluster {
             launched: Vec::new(),
             multiply_active: MultiplyActive::Restart,
             assigned: None,
+            assigned_score: 0,
             active_nodes: Vec::new(),
             probed: Vec::new(),
             allowed: Row::new(),
@@ -509,15 +508,14 @@ impl Cluster {
         let data = self.rscs[rsc].clone.as_ref()?;
         let (child_xml, number, max) = (data.child_xml?, data.total, data.max);
         let child = self.unpack_rsc(child_xml, Some(number.to_string().into()), Some(rsc))?;
-        let max_now = self.rscs[rsc].clone.as_mut().map(|data| {
+        if let Some(data) = &mut self.rscs[rsc].clone {
             data.total += 1;
-            max
-        });
+        }
         self.rscs[rsc].children.push(child);
         if number >= max {
             self.set_flags_recursive(child, rf::REMOVED);
         }
-        self.rscs[child].meta.set(Str::lit("clone-max"), max_now.unwrap_or(max).to_string());
+        self.rscs[child].meta.set(Str::lit("clone-max"), max.to_string());
         Some(child)
     }
 }
