@@ -92,6 +92,14 @@ pub fn response(request: Element<'_>, origin: &str, host_from: &str, body: Optio
     message
 }
 
+/// As [`response`], under another task's name: what is done for a resource is answered as `lrm_invoke`.
+pub fn response_as(request: Element<'_>, task: &str, host_from: &str, body: Option<&Document>) -> Document {
+    let mut message = response(request, task, host_from, body);
+    let root = message.root();
+    message.set_attr(root, "crm_task", task);
+    message
+}
+
 /// The body of a message: what `<crm_xml>` contains.
 pub fn body<'a>(message: Element<'a>) -> Option<Element<'a>> {
     message.child("crm_xml").and_then(|data| data.children().next())

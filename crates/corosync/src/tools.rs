@@ -1,0 +1,3 @@
+//! The programs `corosync-*`.
+
+pub mod keygen;
