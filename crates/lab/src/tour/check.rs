@@ -44,7 +44,7 @@ impl Check {
         match self {
             Check::Succeeds => "succeeds".into(),
             Check::Says(texts) | Check::Shows(texts) => format!("says {}", list(texts)),
-            Check::Refuses(texts) if texts.is_empty() => "is refused".into(),
+            Check::Refuses([]) => "is refused".into(),
             Check::Refuses(texts) => format!("is refused with {}", list(texts)),
             Check::Lacks(texts) => format!("does not say {}", list(texts)),
             Check::HeldBy(node) => format!("{FLOATING_ADDRESS} is on {node} and nowhere else"),
