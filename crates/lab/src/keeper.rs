@@ -215,11 +215,8 @@ impl Keeper {
             if !plugged {
                 rtnl.set_port_forwarding(port.index, false)?;
             }
-            rtnl.set_up(port.index, plugged)?;
-            if plugged {
-                rtnl.set_port_forwarding(port.index, true)?;
-            }
-            Ok(())
+            // With the carrier the bridge has the port forward again by itself.
+            rtnl.set_up(port.index, plugged)
         };
         change().context(|| format!("cannot change the cable of {}", host.name))?;
         self.host(host)?.cut = !plugged;

@@ -211,16 +211,18 @@ fn cable(lab: &Lab) {
 }
 
 fn loss(lab: &Lab) {
+    // The watch starts first: with lost frames even finding the hardware address may take seconds.
+    let watch = lab.watch(&watching(3)).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
     if let Err(e) = lab.loss("nodo3", 40.0) {
         println!("LEFT OUT: {e}");
         return;
     }
-    let watch = lab.watch(&watching(3)).unwrap();
     std::thread::sleep(Duration::from_millis(1500));
     let report = watch.finish().unwrap();
     let share = report.received as f64 / report.sent as f64;
-    // There and back: 0.6 × 0.6.
-    assert!((0.2..0.55).contains(&share), "{share} {report:?}");
+    // There and back, for most of the time: 0.6 × 0.6.
+    assert!((0.2..0.65).contains(&share), "{share} {report:?}");
     lab.loss("nodo3", 0.0).unwrap();
     assert!(lab.loss("nodo3", 101.0).is_err());
 }
