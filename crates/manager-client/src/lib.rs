@@ -11,6 +11,7 @@ mod error;
 mod file;
 mod frame;
 mod launcher;
+mod overview;
 
 pub use attributes::{Attributes, Update, Value};
 pub use cib::{Answer, Change, Cib, LiveCib};
@@ -20,3 +21,4 @@ pub use error::Error;
 pub use file::FileCib;
 pub use frame::{Frame, FrameError};
 pub use launcher::{Launcher, Ping};
+pub use overview::{Overview, overview};
