@@ -10,7 +10,11 @@ fn main() {
     let name = Path::new(&own).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let rest: Vec<OsString> = words.collect();
     let status = match name.as_str() {
-        "corosync-keygen" => corosync::tools::keygen::main(rest),
+        "corosync-keygen" => corosync::tools::keygen(rest),
+        "corosync-quorumtool" => corosync::tools::quorumtool(rest),
+        "corosync-cfgtool" => corosync::tools::cfgtool(rest),
+        "corosync-cmapctl" => corosync::tools::cmapctl(rest),
+        "corosync-cpgtool" => corosync::tools::cpgtool(rest),
         _ => corosync::daemon_main(rest),
     };
     std::process::exit(status);
