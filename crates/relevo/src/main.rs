@@ -8,7 +8,7 @@ use std::process::ExitCode;
 type Entry = fn(Vec<OsString>) -> i32;
 
 /// Names that are not grouped by a crate of tools.
-const DAEMONS: &[(&str, Entry)] = &[("pacemakerd", pacemakerd::main)];
+const DAEMONS: &[(&str, Entry)] = &[("pacemakerd", pacemakerd::main), ("pcsd", pcsd::main)];
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
 }
 
 fn entries() -> impl Iterator<Item = (&'static str, Entry)> {
-    DAEMONS.iter().copied()
+    DAEMONS.iter().chain(pcs::ENTRIES).chain(tools::ENTRIES).copied()
 }
 
 fn find(name: &OsStr) -> Option<Entry> {

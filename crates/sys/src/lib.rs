@@ -10,6 +10,7 @@ pub mod namespace;
 pub mod netlink;
 pub mod nft;
 pub mod packet;
+pub mod pam;
 pub mod poll;
 pub mod rtnl;
 pub mod shm;
