@@ -8,8 +8,7 @@ use std::process::ExitCode;
 type Entry = fn(Vec<OsString>) -> i32;
 
 /// Names that no crate of tools groups.
-const DAEMONS: &[(&str, Entry)] =
-    &[("corosync", corosync::daemon_main), ("pacemakerd", pacemakerd::main), ("pcsd", pcsd::main)];
+const DAEMONS: &[(&str, Entry)] = &[("pacemakerd", pacemakerd::main), ("pcsd", pcsd::main)];
 
 /// Words of `relevo` only: on a host these names belong to others.
 const WORDS: &[(&str, Entry)] = &[("lab", lab::main), ("systemctl", lab::systemctl_main)];
@@ -57,7 +56,7 @@ fn main() -> ExitCode {
 
 /// Commands of a node, under their usual names.
 fn commands() -> impl Iterator<Item = (&'static str, Entry)> {
-    DAEMONS.iter().chain(pcs::ENTRIES).chain(tools::ENTRIES).copied()
+    DAEMONS.iter().chain(corosync::PROGRAMS).chain(pcs::ENTRIES).chain(tools::ENTRIES).copied()
 }
 
 fn find(name: &str) -> Option<Entry> {
