@@ -3,7 +3,7 @@
 use crate::api::Lab;
 use crate::error::{Context, Result};
 use crate::layout::DIRECTORY_VARIABLE;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use sys::Interest;
 use sys::pty::Terminal;
@@ -37,7 +37,7 @@ pub(super) fn run(lab: &Lab, host: &str, line: &str, typing: &[Typing]) -> Resul
     let mut screen = String::new();
     let mut from = 0;
     for (shown, keys) in typing {
-        wait_for(&terminal, &mut screen, &mut from, shown)?;
+        wait_for(&terminal, &mut child, &mut screen, &mut from, shown)?;
         // A program that has ended reads no more.
         let _ = rustix::io::write(&terminal.person, keys.as_bytes());
     }
@@ -57,14 +57,24 @@ pub(super) fn run(lab: &Lab, host: &str, line: &str, typing: &[Typing]) -> Resul
     Ok((status, plain(&screen)))
 }
 
-fn wait_for(terminal: &Terminal, screen: &mut String, from: &mut usize, text: &str) -> Result<()> {
+fn wait_for(
+    terminal: &Terminal,
+    child: &mut Child,
+    screen: &mut String,
+    from: &mut usize,
+    text: &str,
+) -> Result<()> {
     let start = Instant::now();
     while start.elapsed() < PATIENCE {
         if let Some(at) = screen.get(*from..).and_then(|s| s.find(text)) {
             *from += at + text.len();
             return Ok(());
         }
+        let ended = child.try_wait().context(|| "cannot wait for a program".into())?.is_some();
         read(terminal, screen, Duration::from_millis(20))?;
+        if ended {
+            break;
+        }
     }
     Ok(())
 }
