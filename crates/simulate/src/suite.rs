@@ -2,7 +2,7 @@
 //! summary, scores, graph and drawing.
 
 use crate::{render, sim};
-use scheduler::{Options, schedule};
+use scheduler::schedule;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -94,17 +94,20 @@ pub fn run_case(dir: &Path, name: &str) -> Outcome {
             failures.push((kind, difference(&expected, &got)));
         }
     };
-    let summary = sim::run(&input, &sim::Request { date, simulate: true, ..sim::Request::at(NOW_S) });
-    check("summary", summary.text, plain);
-    let mut opts = Options { scores: true, ..sim::options(&input, date, NOW_S) };
-    opts.utilization = false;
-    match schedule(&input, &opts) {
-        Ok(decision) => {
-            check("exp", decision.to_xml().to_pretty(), plain);
-            check("dot", render::dot(&decision.cluster, false, false), unique);
-            check("scores", summary.scores_header + &scores(&decision.cluster), sorted);
+    let request = sim::Request { scores: true, ..sim::Request::full(NOW_S, date) };
+    let run = match sim::run(&input, &sim::Request { scores: false, ..request.clone() }) {
+        Ok(run) => run,
+        Err(error) => {
+            failures.push(("xml", error.to_string()));
+            return Outcome { name: name.to_string(), failures };
         }
-        Err(error) => failures.push(("exp", error.to_string())),
+    };
+    check("summary", status::tree::text(&run.items), plain);
+    let (opts, _) = sim::options(&input, &request);
+    if let Ok(decision) = schedule(&input, &opts) {
+        check("exp", decision.to_xml().to_pretty(), plain);
+        check("dot", render::dot(&decision.cluster, false, false), unique);
+        check("scores", scores(&decision.cluster), sorted);
     }
     Outcome { name: name.to_string(), failures }
 }
