@@ -28,7 +28,6 @@ pub struct Request {
     pub simulate: bool,
     pub scores: bool,
     pub utilization: bool,
-    pub pending: bool,
     pub sanitized: bool,
     pub failcounts: bool,
     /// Only scores, no status and summary.
@@ -89,8 +88,8 @@ pub fn options(cib: &Document, request: &Request) -> (Options, Option<String>) {
     (options, line)
 }
 
-fn status(cluster: &mut Cluster, title: &str, request: &Request) -> Item {
-    let show = Show { inactive: true, failed_detail: true, pending: request.pending, ..Show::default() };
+fn status(cluster: &mut Cluster, title: &str, request: &Request, pending: bool) -> Item {
+    let show = Show { inactive: true, failed_detail: true, pending, ..Show::default() };
     let wanted = Sections { failcounts: request.failcounts, ..Sections::SHORT };
     Item::list(title, sections(cluster, &show, &wanted, &Outside::default()))
 }
@@ -157,7 +156,7 @@ impl Run {
                 "{disabled} of {total} resource instances DISABLED and {blocked} BLOCKED from further action due to failure"
             )));
         }
-        let item = status(cluster, "Current cluster status", request);
+        let item = status(cluster, "Current cluster status", request, true);
         self.part(item);
     }
 
@@ -194,7 +193,7 @@ impl Run {
         let (opts, date) = options(&fake.doc, request);
         self.announce(request, date.as_ref());
         let mut after = Cluster::unpack(&fake.doc, &opts);
-        let revised = status(&mut after, "Revised Cluster Status", &Request { pending: false, ..request.clone() });
+        let revised = status(&mut after, "Revised Cluster Status", request, false);
         self.part(revised);
     }
 }

@@ -47,8 +47,9 @@ fn node_line(cluster: &Cluster, action: ActIx) -> Option<Item> {
         Some(launcher) => format!("{} (resource: {})", cluster.node_name(node), cluster.rscs[launcher].id),
         None => cluster.node_name(node).to_string(),
     };
-    let reason = a.reason.as_ref().map(|r| format!(" '{r}'")).unwrap_or_default();
-    Some(Item::line(format!("{task} {name}{reason}")))
+    // As in the reference, what has no reason is not listed.
+    let reason = a.reason.as_ref()?;
+    Some(Item::line(format!("{task} {name} '{reason}'")))
 }
 
 struct Changes<'a> {
