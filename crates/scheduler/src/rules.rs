@@ -405,7 +405,8 @@ pub struct Health {
     pub green: i32,
 }
 
-/// Unpacks all blocks named `element` under `parent` into `values`, the highest score first; a value
+/// Unpacks all blocks named `element` under `parent` into `values`, the highest score first, the later of
+/// equal ones first; a value
 /// that is already there stays. `first` is the id of a block that outranks all scores.
 /// Returns whether any rule was seen.
 pub fn unpack_blocks(
@@ -420,6 +421,8 @@ pub fn unpack_blocks(
     let Some(parent) = parent else { return false };
     let mut blocks: Vec<NodeId> =
         doc.element(parent).children().filter(|c| c.name() == element).filter_map(|c| resolve(doc, c.id())).collect();
+    // Of blocks with equal scores the last one counts.
+    blocks.reverse();
     if blocks.len() > 1 {
         let health = Health::default();
         let score = |id: NodeId| doc.attr(id, "score").and_then(|s| parse_score(s, &health)).unwrap_or(0);

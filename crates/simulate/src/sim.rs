@@ -5,10 +5,14 @@ use crate::fake::Fake;
 use crate::inject::Injections;
 use crate::{render, summary};
 use scheduler::iso8601::Time;
-use scheduler::{Cluster, Graph, Options};
+use scheduler::{Cluster, Graph, Line, Options};
 use status::tree::Item;
 use status::{Outside, Sections, Show, sections};
 use xml::Document;
+
+/// Notice on a CIB that is not validated.
+const NOT_VALIDATED: &str = "Schema validation of configuration is disabled (support for validate-with set to \
+    \"none\" is deprecated and will be removed in a future release)";
 
 /// What to do in a run.
 #[derive(Debug, Clone, Default)]
@@ -38,7 +42,7 @@ impl Request {
     /// A full run at a time, as the regression suite does it.
     pub fn full(now_s: i64, date: Option<&str>) -> Request {
         let date = date.map(str::to_string);
-        Request { now_s, date, process: true, simulate: true, ..Request::default() }
+        Request { now_s, date, process: true, simulate: true, sanitized: true, ..Request::default() }
     }
 }
 
@@ -104,6 +108,9 @@ pub fn run(cib: &Document, request: &Request) -> Result<Run, scheduler::Error> {
     let mut fake = Fake::new(cib);
     let (opts, date) = options(cib, request);
     let mut cluster = Cluster::unpack(cib, &opts);
+    if cib.attr(cib.root(), "validate-with") == Some("none") {
+        run.errors.push(NOT_VALIDATED.to_string());
+    }
     run.announce(request, date.as_ref());
     if !request.quiet {
         run.current_status(&mut cluster, request);
@@ -168,7 +175,8 @@ impl Run {
             (false, false) => None,
         };
         if let Some(title) = title {
-            let lines: Vec<Item> = cluster.lines.iter().map(|line| Item::Line(render::line(line))).collect();
+            let shown = cluster.lines.iter().filter(|line| !request.quiet || !matches!(line, Line::Info(_)));
+            let lines: Vec<Item> = shown.map(|line| Item::Line(render::line(line))).collect();
             if request.quiet {
                 self.items.extend(lines);
             } else {

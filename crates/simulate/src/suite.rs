@@ -2,7 +2,7 @@
 //! summary, scores, graph and drawing.
 
 use crate::{render, sim};
-use scheduler::schedule;
+use scheduler::{Line, schedule};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -102,7 +102,8 @@ pub fn run_case(dir: &Path, name: &str) -> Outcome {
             return Outcome { name: name.to_string(), failures };
         }
     };
-    check("summary", status::tree::text(&run.items), plain);
+    let errors: String = run.errors.iter().map(|e| format!("{e}\n")).collect();
+    check("summary", errors + &status::tree::text(&run.items), plain);
     let (opts, _) = sim::options(&input, &request);
     if let Ok(decision) = schedule(&input, &opts) {
         check("exp", decision.to_xml().to_pretty(), plain);
@@ -113,7 +114,9 @@ pub fn run_case(dir: &Path, name: &str) -> Outcome {
 }
 
 fn scores(cluster: &scheduler::Cluster) -> String {
-    cluster.lines.iter().map(|line| render::line(line) + "\n").collect()
+    // A quiet run prints no notices.
+    let lines = cluster.lines.iter().filter(|line| !matches!(line, Line::Info(_)));
+    lines.map(|line| render::line(line) + "\n").collect()
 }
 
 /// Lines without white space, blank ones left out, without what differs between versions.

@@ -39,7 +39,7 @@ const KNOWN: &[Known] = &[
     known("fencing-action", "stonith-action", "reboot", Kind::Words(&["reboot", "off"])),
     known("fencing-timeout", "stonith-timeout", "60s", Kind::Interval),
     known("have-watchdog", "", "false", Kind::Bool),
-    known("concurrent-fencing", "", "false", Kind::Bool),
+    known("concurrent-fencing", "", "true", Kind::Bool),
     known("startup-fencing", "", "true", Kind::Bool),
     known("priority-fencing-delay", "", "0", Kind::Interval),
     known("node-pending-timeout", "", "0", Kind::Interval),
