@@ -58,7 +58,7 @@ pub struct Show {
     /// Only location constraints whose ids start so.
     pub ban_prefix: String,
     /// The name of a node is known from the context.
-    pub(crate) rsc_only: bool,
+    pub rsc_only: bool,
 }
 
 impl Show {
@@ -110,15 +110,8 @@ impl Sections {
     };
 
     /// What a monitor shows unless asked for more.
-    pub const MON: Sections = Sections {
-        stack: true,
-        dc: true,
-        times: true,
-        counts: true,
-        maintenance: true,
-        failures: true,
-        ..Self::SHORT
-    };
+    pub const MON: Sections =
+        Sections { stack: true, dc: true, times: true, counts: true, maintenance: true, failures: true, ..Self::SHORT };
 
     pub const ALL: Sections = Sections {
         options: true,
