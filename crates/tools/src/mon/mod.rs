@@ -194,7 +194,7 @@ fn xml(shape: &Shape, cluster: &mut Cluster, overview: &Overview, command: &str)
         ];
         doc.append_with(root, "pacemakerd", &attributes);
     }
-    status::xml::xml(cluster, &shape.show, &shape.sections, &Outside::default(), &mut doc, root);
+    status::xml::xml(&mut doc, root, cluster, &shape.show, &shape.sections, &Outside::default());
     doc.append_with(root, "status", &[("code", "0"), ("message", "OK")]);
     doc.to_pretty()
 }
