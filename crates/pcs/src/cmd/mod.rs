@@ -1,6 +1,7 @@
 //! The commands, one module per topic; each brings the table of its words.
 
 pub(crate) mod cluster;
+mod config;
 mod constraint;
 mod defaults;
 mod host;
@@ -8,6 +9,7 @@ mod node;
 mod operation;
 mod property;
 mod resource;
+mod status;
 mod stonith;
 
 use crate::router::Command;
@@ -22,5 +24,7 @@ pub const TABLES: &[&[Command]] = &[
     constraint::COMMANDS,
     property::COMMANDS,
     host::COMMANDS,
+    status::COMMANDS,
+    config::COMMANDS,
     node::COMMANDS,
 ];

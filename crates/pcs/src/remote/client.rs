@@ -109,7 +109,7 @@ async fn perform(call: Call, tls: TlsConnector) -> (Host, Reply) {
 fn judge(host: &Host, status: StatusCode, body: String) -> Reply {
     let node = host.name.clone();
     match status.as_u16() {
-        200..400 => Ok(body),
+        200..=399 => Ok(body),
         401 => Err(ReplyError::Unauthorized(node)),
         403 => Err(ReplyError::Denied(node)),
         status => Err(ReplyError::Status { node, status, body }),

@@ -32,6 +32,8 @@ pub struct Shape {
 const INTERVAL_MS: u64 = 5000;
 
 impl Shape {
+    // `Show` has a private field, so it cannot be written as one literal here.
+    #[allow(clippy::field_reassign_with_default)]
     /// # Errors
     /// The message for a value that is not understood.
     pub fn of(parsed: &Parsed) -> Result<Shape, String> {
@@ -46,20 +48,18 @@ impl Shape {
             sections = Sections { bans: false, tickets: true, ..Sections::ALL };
         }
         let detail = parsed.has("show-detail");
-        let mut show = Show {
-            inactive: parsed.has("inactive") || format == Format::Xml,
-            brief: parsed.has("brief"),
-            by_node: parsed.has("group-by-node"),
-            node_ids: detail,
-            clone_detail: detail,
-            implicit: detail,
-            pending: true,
-            timing: parsed.has("timing-details") || format == Format::Xml,
-            failed_detail: detail,
-            description: parsed.has("show-description") || detail,
-            feature_set: detail,
-            ..Show::default()
-        };
+        let mut show = Show::default();
+        show.inactive = parsed.has("inactive") || format == Format::Xml;
+        show.brief = parsed.has("brief");
+        show.by_node = parsed.has("group-by-node");
+        show.node_ids = detail;
+        show.clone_detail = detail;
+        show.implicit = detail;
+        show.pending = true;
+        show.timing = parsed.has("timing-details") || format == Format::Xml;
+        show.failed_detail = detail;
+        show.description = parsed.has("show-description") || detail;
+        show.feature_set = detail;
         sections.failcounts |= parsed.has("failcounts") || parsed.has("timing-details");
         sections.operations |= parsed.has("operations") || parsed.has("timing-details");
         sections.attributes |= parsed.has("show-node-attributes");
@@ -86,7 +86,6 @@ impl Shape {
         }
         let interval_ms = match parsed.value("interval") {
             Some(text) => base::parse_interval_ms(text)
-                .and_then(|ms| u64::try_from(ms).ok())
                 .filter(|ms| *ms > 0)
                 .ok_or_else(|| format!("Invalid value '{text}' for --interval"))?,
             None => INTERVAL_MS,
