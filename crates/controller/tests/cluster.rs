@@ -2,6 +2,8 @@
 //! messages in order, each at its own pace; nodes crash and come back, starts fail. Checked all the
 //! time: no resource is active twice. Checked in the end: one leader, equal CIBs, everything runs.
 
+#![allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use cib::{Operation, Request, options};
