@@ -1,46 +1,207 @@
-//! One what-if run.
+//! One what-if run: status, changes, decision, pretended execution, status again.
 
-use scheduler::Options;
+use crate::execute::{Executed, execute};
+use crate::fake::Fake;
+use crate::inject::Injections;
+use crate::{render, summary};
 use scheduler::iso8601::Time;
+use scheduler::{Cluster, Graph, Line, Options};
+use status::tree::Item;
+use status::{Outside, Sections, Show, sections};
 use xml::Document;
+
+/// Notice on a CIB that is not validated.
+const NOT_VALIDATED: &str = "Schema validation of configuration is disabled (support for validate-with set to \
+    \"none\" is deprecated and will be removed in a future release)";
 
 /// What to do in a run.
 #[derive(Debug, Clone, Default)]
-pub struct Request<'a> {
+pub struct Request {
     /// Time to pretend, as the user wrote it.
-    pub date: Option<&'a str>,
+    pub date: Option<String>,
     /// The real time, in seconds since 1970 UTC.
     pub now_s: i64,
-    /// Execute the transition as well.
+    /// Zone of times without one, in seconds east of UTC.
+    pub utc_offset_s: i32,
+    pub injections: Injections,
+    /// Operations that fail when executed.
+    pub op_fail: Vec<String>,
+    /// Decide.
+    pub process: bool,
+    /// Decide and execute.
     pub simulate: bool,
+    pub scores: bool,
+    pub utilization: bool,
+    pub sanitized: bool,
+    pub failcounts: bool,
+    /// Only scores, no status and summary.
+    pub quiet: bool,
 }
 
-impl Request<'_> {
-    pub fn at(now_s: i64) -> Request<'static> {
-        Request { now_s, ..Request::default() }
+impl Request {
+    /// A full run at a time, as the regression suite does it.
+    pub fn full(now_s: i64, date: Option<&str>) -> Request {
+        let date = date.map(str::to_string);
+        Request { now_s, date, process: true, simulate: true, sanitized: true, ..Request::default() }
     }
 }
 
-/// What a run printed.
-#[derive(Debug, Clone, Default)]
-pub struct Output {
-    pub text: String,
-    pub scores_header: String,
+/// What a run found and printed.
+#[derive(Debug, Default)]
+pub struct Run {
+    pub items: Vec<Item>,
+    /// For the standard error output.
+    pub errors: Vec<String>,
+    /// The input with the changes.
+    pub input: Option<Document>,
+    /// The input after the execution.
+    pub output: Option<Document>,
+    /// The decision, if one was asked for.
+    pub decided: Option<(Cluster, Graph)>,
+    /// The transition could be executed (true if it was not tried).
+    pub complete: bool,
 }
 
-/// Options for the scheduler: the time that the user gave, or at which the input was recorded.
-pub fn options(cib: &Document, date: Option<&str>, now_s: i64) -> Options {
-    let mut opts = Options { now_s, ..Options::default() };
-    let recorded = cib.attr(cib.root(), "execution-date").and_then(scheduler::text::parse_int);
-    if let Some(time) = date.and_then(|d| Time::parse(d, Time::from_epoch(now_s, 0))) {
-        opts.now_s = time.epoch();
-    } else if let Some(recorded) = recorded {
-        opts.now_s = recorded;
+/// The effective time, and how to announce it.
+fn effective_time(cib: &Document, request: &Request) -> (i64, Option<String>) {
+    let now = Time::from_epoch(request.now_s, i64::from(request.utc_offset_s));
+    if let Some(date) = &request.date {
+        let time = Time::parse(date, now).map_or(request.now_s, |t| t.epoch());
+        return (time, Some(format!("Setting effective cluster time: {date}")));
     }
-    opts
+    match cib.attr(cib.root(), "execution-date").and_then(scheduler::text::parse_int) {
+        Some(recorded) => {
+            let text = Time::from_epoch(recorded, 0).utc_text();
+            (recorded, Some(format!("Using the original execution date of: {text}")))
+        }
+        None => (request.now_s, None),
+    }
+}
+
+/// Options for the scheduler, and how to announce the effective time.
+pub fn options(cib: &Document, request: &Request) -> (Options, Option<String>) {
+    let (now_s, line) = effective_time(cib, request);
+    let options = Options {
+        now_s,
+        utc_offset_s: request.utc_offset_s,
+        sanitized: request.sanitized,
+        scores: request.scores,
+        utilization: request.utilization,
+        trail: false,
+    };
+    (options, line)
+}
+
+fn status(cluster: &mut Cluster, title: &str, request: &Request, pending: bool) -> Item {
+    let show = Show { inactive: true, failed_detail: true, pending, ..Show::default() };
+    let wanted = Sections { failcounts: request.failcounts, ..Sections::SHORT };
+    Item::list(title, sections(cluster, &show, &wanted, &Outside::default()))
 }
 
 /// Runs.
-pub fn run(_cib: &Document, _request: &Request<'_>) -> Output {
-    Output::default()
+///
+/// # Errors
+/// When the input is no CIB, or one that is too new.
+pub fn run(cib: &Document, request: &Request) -> Result<Run, scheduler::Error> {
+    scheduler::check_input(cib)?;
+    let mut run = Run { complete: true, ..Run::default() };
+    let mut fake = Fake::new(cib);
+    let (opts, date) = options(cib, request);
+    let mut cluster = Cluster::unpack(cib, &opts);
+    if cib.attr(cib.root(), "validate-with") == Some("none") {
+        run.errors.push(NOT_VALIDATED.to_string());
+    }
+    run.announce(request, date.as_ref());
+    if !request.quiet {
+        run.current_status(&mut cluster, request);
+    }
+    if request.injections.any() {
+        let (item, errors) = request.injections.apply(&mut fake, &cluster, request.now_s);
+        run.errors.extend(errors);
+        if !request.quiet {
+            run.part(item);
+        }
+        let (opts, date) = options(&fake.doc, request);
+        cluster = Cluster::unpack(&fake.doc, &opts);
+        run.announce(request, date.as_ref());
+    }
+    run.input = Some(fake.doc.clone());
+    if !request.process && !request.simulate {
+        return Ok(run);
+    }
+    let graph = cluster.decide();
+    run.decision(&cluster, request);
+    if request.simulate {
+        run.execution(&mut fake, &cluster, &graph, request);
+    }
+    run.decided = Some((cluster, graph));
+    Ok(run)
+}
+
+impl Run {
+    /// Adds a part, with an empty line before it.
+    fn part(&mut self, item: Item) {
+        if !self.items.is_empty() {
+            self.items.push(Item::Space);
+        }
+        self.items.push(item);
+    }
+
+    fn announce(&mut self, request: &Request, line: Option<&String>) {
+        if let Some(line) = line.filter(|_| !request.quiet) {
+            self.items.push(Item::Line(line.clone()));
+        }
+    }
+
+    fn current_status(&mut self, cluster: &mut Cluster, request: &Request) {
+        if cluster.config.maintenance {
+            self.items.extend(sections::maintenance(cluster));
+        }
+        let (total, disabled, blocked) = sections::counts(cluster);
+        if disabled > 0 || blocked > 0 {
+            self.items.push(Item::line(format!(
+                "{disabled} of {total} resource instances DISABLED and {blocked} BLOCKED from further action due to failure"
+            )));
+        }
+        let item = status(cluster, "Current cluster status", request, true);
+        self.part(item);
+    }
+
+    fn decision(&mut self, cluster: &Cluster, request: &Request) {
+        let title = match (request.scores, request.utilization) {
+            (true, true) => Some("Assignment Scores and Utilization Information"),
+            (true, false) => Some("Assignment Scores"),
+            (false, true) => Some("Utilization Information"),
+            (false, false) => None,
+        };
+        if let Some(title) = title {
+            let shown = cluster.lines.iter().filter(|line| !request.quiet || !matches!(line, Line::Info(_)));
+            let lines: Vec<Item> = shown.map(|line| Item::Line(render::line(line))).collect();
+            if request.quiet {
+                self.items.extend(lines);
+            } else {
+                self.part(Item::list(title, lines));
+            }
+        }
+        if !request.quiet {
+            self.part(summary::summary(cluster));
+        }
+    }
+
+    fn execution(&mut self, fake: &mut Fake, cluster: &Cluster, graph: &Graph, request: &Request) {
+        let graph = cluster.graph_xml(graph);
+        let Executed { items, errors, complete } = execute(&graph, cluster, fake, &request.op_fail, request.now_s);
+        self.errors.extend(errors);
+        self.complete = complete;
+        self.output = Some(fake.doc.clone());
+        if request.quiet {
+            return;
+        }
+        self.part(Item::list("Executing Cluster Transition", items));
+        let (opts, date) = options(&fake.doc, request);
+        self.announce(request, date.as_ref());
+        let mut after = Cluster::unpack(&fake.doc, &opts);
+        let revised = status(&mut after, "Revised Cluster Status", request, false);
+        self.part(revised);
+    }
 }

@@ -2,7 +2,7 @@
 //! summary, scores, graph and drawing.
 
 use crate::{render, sim};
-use scheduler::{Options, schedule};
+use scheduler::{Line, schedule};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -77,8 +77,7 @@ pub fn run(dir: &Path, wanted: &[String]) -> std::io::Result<Report> {
 pub fn run_case(dir: &Path, name: &str) -> Outcome {
     let mut failures = Vec::new();
     let input = fs::read(dir.join("xml").join(format!("{name}.xml")));
-    let input =
-        input.map_err(|e| e.to_string()).and_then(|b| Document::parse_bytes(&b).map_err(|e| e.to_string()));
+    let input = input.map_err(|e| e.to_string()).and_then(|b| Document::parse_bytes(&b).map_err(|e| e.to_string()));
     let input = match input {
         Ok(input) => input,
         Err(message) => {
@@ -95,23 +94,29 @@ pub fn run_case(dir: &Path, name: &str) -> Outcome {
             failures.push((kind, difference(&expected, &got)));
         }
     };
-    let summary = sim::run(&input, &sim::Request { date, simulate: true, ..sim::Request::at(NOW_S) });
-    check("summary", summary.text, plain);
-    let mut opts = Options { scores: true, ..sim::options(&input, date, NOW_S) };
-    opts.utilization = false;
-    match schedule(&input, &opts) {
-        Ok(decision) => {
-            check("exp", decision.to_xml().to_pretty(), plain);
-            check("dot", render::dot(&decision.cluster, false, false), unique);
-            check("scores", summary.scores_header + &scores(&decision.cluster), sorted);
+    let request = sim::Request { scores: true, ..sim::Request::full(NOW_S, date) };
+    let run = match sim::run(&input, &sim::Request { scores: false, ..request.clone() }) {
+        Ok(run) => run,
+        Err(error) => {
+            failures.push(("xml", error.to_string()));
+            return Outcome { name: name.to_string(), failures };
         }
-        Err(error) => failures.push(("exp", error.to_string())),
+    };
+    let errors: String = run.errors.iter().map(|e| format!("{e}\n")).collect();
+    check("summary", errors + &status::tree::text(&run.items), plain);
+    let (opts, _) = sim::options(&input, &request);
+    if let Ok(decision) = schedule(&input, &opts) {
+        check("exp", decision.to_xml().to_pretty(), plain);
+        check("dot", render::dot(&decision.cluster, false, false), unique);
+        check("scores", scores(&decision.cluster), sorted);
     }
     Outcome { name: name.to_string(), failures }
 }
 
 fn scores(cluster: &scheduler::Cluster) -> String {
-    cluster.lines.iter().map(|line| render::line(line) + "\n").collect()
+    // A quiet run prints no notices.
+    let lines = cluster.lines.iter().filter(|line| !matches!(line, Line::Info(_)));
+    lines.map(|line| render::line(line) + "\n").collect()
 }
 
 /// Lines without white space, blank ones left out, without what differs between versions.

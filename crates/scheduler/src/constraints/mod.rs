@@ -13,7 +13,8 @@ use crate::model::*;
 use crate::text::Str;
 
 impl Cluster {
-    pub(crate) fn unpack_constraints(&mut self) {
+    /// Unpacks the constraints. To be called once; [`Cluster::decide`] does it itself.
+    pub fn unpack_constraints(&mut self) {
         let doc = self.doc.clone();
         let Some(section) = expand::section(&doc, "constraints") else { return };
         for entry in doc.element(section).children() {

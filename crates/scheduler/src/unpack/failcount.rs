@@ -14,6 +14,12 @@ pub(crate) struct FailCount {
 }
 
 impl Cluster {
+    /// Fail count of a resource on a node, for display, and its last failure (seconds since 1970).
+    pub fn failures(&mut self, node: NodeIx, rsc: RscIx) -> (i32, i64) {
+        let found = self.fail_count(node, rsc, false, false, None);
+        (found.count, found.last_failure_s)
+    }
+
     fn failure_attrs(&mut self, node: NodeIx) -> Arc<Vec<(Str, Str)>> {
         if let Some(found) = &self.nodes[node].failures {
             return found.clone();
@@ -136,9 +142,7 @@ fn attr_is(attr: &str, prefix: &str, rsc: &str, unique: bool) -> bool {
         Some(_) => return false,
         None => rest,
     };
-    let Some((task, interval)) = rest.strip_prefix('#').and_then(|op| op.rsplit_once('_')) else {
-        return false;
-    };
+    let Some((task, interval)) = rest.strip_prefix('#').and_then(|op| op.rsplit_once('_')) else { return false };
     !task.is_empty() && !interval.is_empty() && interval.bytes().all(|c| c.is_ascii_digit())
 }
 
