@@ -103,9 +103,30 @@ fn scenario(dir: &Path) {
     loss(lab);
     freezing(lab);
     power(lab);
+    nothing_outlives_the_keeper(&options);
     lab.down().unwrap();
     assert!(!dir.exists());
     assert!(lab.status().unwrap_err().to_string().contains("no lab is up"));
+}
+
+fn nothing_outlives_the_keeper(options: &LabOptions) {
+    let dir = options.dir.clone().unwrap().with_extension("second");
+    let lab = Guard(Lab::up(&LabOptions { nodes: 1, dir: Some(dir.clone()), ..options.clone() }).unwrap());
+    let pid = lab.0.pid("nodo1").unwrap();
+    let parent = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let keeper: i32 = parent.rsplit(") ").next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    sys::signal::kill(keeper, sys::signal::SIGKILL).unwrap();
+    let start = Instant::now();
+    let alive = || {
+        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        !state.is_empty() && !state.contains(") Z ")
+    };
+    while alive() {
+        assert!(start.elapsed() < Duration::from_secs(10), "the host outlives its keeper");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(lab.0.status().unwrap_err().to_string().contains("no lab is up"));
+    std::fs::remove_dir_all(dir).unwrap();
 }
 
 fn said(lab: &Lab, host: &str, line: &str) -> String {
