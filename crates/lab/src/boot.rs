@@ -150,7 +150,7 @@ fn start_process_one(host: &Host, plan: &Plan) -> Result<u32> {
     let child = Command::new(PROGRAM)
         .args(words)
         .env_clear()
-        .stdin(Stdio::null())
+        .stdin(Stdio::inherit())
         .stdout(write)
         .spawn()
         .context(|| format!("cannot start {}", host.name))?;

@@ -51,6 +51,8 @@ struct Step {
     /// Measures the blackout of the floating address; the name for the summary.
     measured: Option<&'static str>,
     on: On,
+    /// Without it the rest makes no sense: the tour ends if it fails.
+    essential: bool,
 }
 
 #[derive(Debug)]
@@ -91,8 +93,10 @@ pub(crate) fn run(program: &Path, stack: Stack) -> Result<i32> {
             Item::Title(title) => println!("\n=== {title} ===\n"),
             Item::Step(step) => {
                 let ours = lab.plan().stack != Stack::Reference;
-                if step.on == On::Both || (step.on == On::Ours) == ours {
-                    tour.step(&step);
+                let meant = step.on == On::Both || (step.on == On::Ours) == ours;
+                if meant && !tour.step(&step) && step.essential {
+                    println!("The rest needs this step; the tour ends here.\n");
+                    break;
                 }
             }
         }
@@ -112,7 +116,8 @@ fn take_down_when_interrupted(lab: Lab, signals: sys::SignalFd) {
 }
 
 impl Tour<'_> {
-    fn step(&mut self, step: &Step) {
+    /// Runs and judges a step; true if its check passed.
+    fn step(&mut self, step: &Step) -> bool {
         let (prompt, command) = match step.action {
             Action::Run(host, line) | Action::Type(host, line, _) => (format!("{host}:~# "), line.to_owned()),
             Action::Lab(words) => ("$ relevo lab ".to_owned(), words.join(" ")),
@@ -131,7 +136,9 @@ impl Tour<'_> {
             watch.finish().ok()
         });
         show(&outcome);
+        let passed = verdict.is_ok();
         self.judge(&command, step, report, verdict);
+        passed
     }
 
     fn act_until_checked(&self, step: &Step) -> (Outcome, std::result::Result<(), String>) {
