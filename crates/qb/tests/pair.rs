@@ -1,5 +1,7 @@
 //! Our client against our server, and servers against clients that misbehave.
 
+#![allow(clippy::unwrap_used)]
+
 use qb::{Client, ConnId, ConnectError, Error, RequestHeader, Server, ServerEvent, ServerOptions};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

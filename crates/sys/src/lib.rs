@@ -6,7 +6,14 @@
 pub mod child;
 pub mod clock;
 pub mod memory;
+pub mod namespace;
+pub mod netlink;
+pub mod nft;
+pub mod packet;
+pub mod pam;
 pub mod poll;
+pub mod pty;
+pub mod rtnl;
 pub mod shm;
 pub mod signal;
 pub mod socket;

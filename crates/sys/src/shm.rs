@@ -270,12 +270,14 @@ pub struct Semaphore<'a> {
 }
 
 const ONE_WAITER: u64 = 1 << 32;
+/// glibc keeps the flag that it *removes* from its futex calls: with it they work between processes.
+const PROCESS_SHARED: u32 = libc::FUTEX_PRIVATE_FLAG as u32;
 const VALUE_MASK: u64 = 0xFFFF_FFFF;
 
 impl Semaphore<'_> {
     /// Sets the value and marks it as shared between processes.
     pub fn init(&self, value: u32) {
-        self.private.store(0, Ordering::Relaxed);
+        self.private.store(PROCESS_SHARED, Ordering::Relaxed);
         self.state.store(u64::from(value), Ordering::Release);
     }
 

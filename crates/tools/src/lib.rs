@@ -1,1 +1,44 @@
-//! crm_mon, cibadmin, crm_resource and their neighbours.
+//! The manager's command line tools.
+//!
+//! Each tool is a module with an option table ([`options::Tool`]) and a `main`; [`ENTRIES`] lists
+//! them by name. What several tools need is in [`session`] (calls) and [`options`].
+
+pub mod options;
+
+mod cibadmin;
+mod mon;
+pub mod session;
+
+use std::ffi::OsString;
+use std::io::Write;
+
+/// Programs of this crate: name and entry point (arguments without the name → exit status).
+pub const ENTRIES: &[(&str, fn(Vec<OsString>) -> i32)] = &[("cibadmin", cibadmin::main), ("crm_mon", mon::main)];
+
+/// The file that stands for the running configuration.
+pub const CIB_FILE: &str = "CIB_file";
+
+/// Opens the configuration that this process's environment names.
+fn open_cib(client: &str) -> Result<manager_client::Cib, manager_client::Error> {
+    manager_client::Cib::open(client, std::env::var_os(CIB_FILE).as_deref())
+}
+
+/// A line for standard output. A reader that went away is no failure.
+fn out(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+fn out_raw(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes());
+    let _ = stdout.flush();
+}
+
+/// A line for standard error.
+fn err(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+fn err_raw(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}

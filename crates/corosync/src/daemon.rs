@@ -1,0 +1,66 @@
+//! The event loop: one thread that moves packets, messages and requests between the cores.
+
+mod background;
+mod run;
+mod start;
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+
+use engine::Engine;
+use sys::{Poller, SignalFd};
+use totem::{Instant, Totem};
+
+use crate::ipc::Servers;
+use crate::log::Logger;
+use crate::settings::Settings;
+use crate::state_dir::StateDir;
+use crate::stats::Counters;
+use crate::transport::Transport;
+
+pub use background::{announce_ready, background, is_background};
+pub use start::{Options, StartError, check, read_config, start};
+
+/// Why the daemon ends, as the exit status of the reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Asked to, by signal or by a client.
+    Normal = 0,
+    /// Another node ordered it, or the configuration forbids to go on.
+    Fatal = 1,
+    /// The ring sequence could not be stored.
+    StoreRingId = 11,
+}
+
+/// Everything that runs.
+pub struct Daemon {
+    options: Options,
+    settings: Settings,
+    state: StateDir,
+    logger: Logger,
+    poller: Poller,
+    signals: SignalFd,
+    ring: Totem,
+    engine: Engine,
+    transport: Transport,
+    servers: Servers,
+    /// Messages that the ring has not taken yet.
+    waiting: VecDeque<(&'static [u8], Vec<u8>)>,
+    backlogged: bool,
+    flow_stopped: bool,
+    counters: Counters,
+    leaving_since: Option<Instant>,
+    exit: Option<Exit>,
+    config_file: PathBuf,
+}
+
+impl std::fmt::Debug for Daemon {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Daemon").field("nodeid", &self.settings.nodeid).finish_non_exhaustive()
+    }
+}
+
+/// The time that everything in one turn of the loop sees.
+fn now() -> Instant {
+    Instant(sys::clock::monotonic_ns())
+}

@@ -1,0 +1,290 @@
+//! Turns of the loop.
+
+use std::time::Duration;
+
+use engine::Output;
+use sys::Ready;
+use totem::{Instant, Level, SendError};
+
+use super::start::{TOKEN_RING, TOKEN_SERVERS, TOKEN_SIGNALS, node_addresses, read_config, settings_of};
+use super::{Daemon, Exit, now};
+use crate::ipc::ClientEvent;
+use crate::log::LogConfig;
+use crate::stats;
+
+/// The loop looks at the clock at least this often.
+const WAIT_MAX: Duration = Duration::from_secs(1);
+/// How long the last messages of a leaving daemon may take.
+const LEAVE_LIMIT: Duration = Duration::from_millis(500);
+/// Use of the send queue above which clients wait, and below which they go on, in percent.
+const QUEUE_HIGH_PERCENT: usize = 70;
+const QUEUE_LOW_PERCENT: usize = 30;
+/// Rounds that one turn spends on settling the cores; the rest waits for the next turn.
+const SETTLE_ROUNDS: usize = 64;
+
+impl Daemon {
+    /// Runs until somebody ends it.
+    pub fn run(mut self) -> i32 {
+        let mut ready = Vec::new();
+        self.settle(now());
+        while self.exit.is_none() {
+            let timeout = self.next_timeout();
+            if self.poller.wait(&mut ready, Some(timeout)).is_err() {
+                self.exit = Some(Exit::Fatal);
+                break;
+            }
+            self.turn(&ready);
+        }
+        self.say_goodbye()
+    }
+
+    fn next_timeout(&self) -> Duration {
+        let deadlines = [self.ring.poll_timeout(), self.engine.poll_timeout(), self.leave_deadline()];
+        let next = deadlines.into_iter().flatten().min();
+        next.map_or(WAIT_MAX, |at| at.since(now()).min(WAIT_MAX))
+    }
+
+    fn leave_deadline(&self) -> Option<Instant> {
+        self.leaving_since.map(|since| since.after(LEAVE_LIMIT))
+    }
+
+    fn turn(&mut self, ready: &[Ready]) {
+        let now = now();
+        let paused = self.ring.handle_wakeup(now).is_some();
+        if paused || ready.iter().any(|event| event.token == TOKEN_RING) {
+            self.receive(now, paused);
+        }
+        if self.ring.poll_timeout().is_some_and(|at| at <= now) {
+            self.ring.handle_timeout(now);
+        }
+        if self.engine.poll_timeout().is_some_and(|at| at <= now) {
+            self.engine.handle_timeout(now);
+        }
+        self.settle(now);
+        for event in ready {
+            match event.token {
+                TOKEN_SIGNALS => self.take_signals(now),
+                TOKEN_RING => {}
+                token => {
+                    let index = usize::try_from(token.saturating_sub(TOKEN_SERVERS)).unwrap_or(usize::MAX);
+                    self.serve(now, index);
+                }
+            }
+        }
+        self.settle(now);
+        self.watch_queue(now);
+        self.finish_leaving(now);
+    }
+
+    fn receive(&mut self, now: Instant, everything: bool) {
+        let received = self.transport.receive(everything);
+        for packet in received.packets {
+            self.ring.handle_packet(now, &packet);
+            self.settle(now);
+        }
+        for node in received.unreachable {
+            self.ring.peer_unreachable(now, node);
+        }
+    }
+
+    /// Moves everything between the cores until they are quiet.
+    fn settle(&mut self, now: Instant) {
+        for _ in 0..SETTLE_ROUNDS {
+            let mut moved = self.take_outputs(now);
+            if let Some(event) = self.ring.poll_event() {
+                self.engine.handle_event(now, event);
+                moved = true;
+            }
+            self.send_waiting(now);
+            if let Some(seq) = self.ring.poll_persist() {
+                self.store_ring_seq(seq);
+            }
+            while let Some(transmit) = self.ring.poll_transmit() {
+                self.transport.send(&transmit, self.ring.ring_members());
+            }
+            while let Some(note) = self.ring.poll_note() {
+                self.logger.line(note.level, "TOTEM", note.text);
+            }
+            if !moved {
+                break;
+            }
+        }
+    }
+
+    fn store_ring_seq(&mut self, seq: u64) {
+        if let Err(error) = self.state.store_ring_seq(seq) {
+            let text = format!("Couldn't store new ring id {seq:x} to stable storage: {error}");
+            self.logger.line(Level::Error, "MAIN", text);
+            self.exit = Some(Exit::StoreRingId);
+        }
+    }
+
+    fn take_outputs(&mut self, now: Instant) -> bool {
+        let mut moved = false;
+        while let Some(output) = self.engine.poll_output() {
+            moved = true;
+            match output {
+                Output::Multicast { group, bytes } => self.waiting.push_back((group, bytes)),
+                Output::Respond { client, bytes } => self.servers.respond(client, &bytes),
+                Output::Event { client, bytes } => self.servers.event(client, &bytes),
+                Output::Synchronised(ring) => {
+                    // Everything that belongs to the synchronisation must be queued before.
+                    self.send_waiting(now);
+                    self.ring.synchronised(ring);
+                }
+                Output::Flow { stop } => {
+                    self.flow_stopped = stop;
+                    self.update_flow();
+                }
+                Output::Log { level, subsystem, text } => self.logger.line(level, subsystem, text),
+                Output::Shutdown => self.begin_leaving(now),
+                Output::Kill => self.exit = Some(Exit::Fatal),
+                Output::Reload => self.reload(),
+                Output::ReopenLogs => self.logger.reopen(),
+                Output::AccessChanged => self.servers.refresh_access(self.engine.map()),
+                Output::LoggingChanged => {
+                    let config = LogConfig::from_map(self.engine.map(), self.options.foreground);
+                    self.logger.configure(config);
+                }
+                Output::StoreEvTracking(barrier) => {
+                    if let Err(error) = self.state.store_ev_tracking(barrier) {
+                        let text = format!("Unable to update ev_tracking_barrier on disk data!!! ({error})");
+                        self.logger.line(Level::Warning, "VOTEQ", text);
+                    }
+                }
+            }
+        }
+        moved
+    }
+
+    fn send_waiting(&mut self, now: Instant) {
+        while let Some((group, bytes)) = self.waiting.front() {
+            match self.ring.send(now, group, &[bytes]) {
+                Ok(()) => {
+                    if *group == b"a" {
+                        self.engine.count_sent(bytes);
+                    }
+                }
+                Err(SendError::Full) => break,
+                Err(error @ SendError::TooBig) => {
+                    self.logger.line(Level::Error, "TOTEM", format!("A message was not sent: {error}"));
+                }
+            }
+            self.waiting.pop_front();
+        }
+    }
+
+    /// Clients wait while the send queue is long.
+    fn watch_queue(&mut self, now: Instant) {
+        let used = self.ring.queue_used_percent();
+        let backlogged = if self.backlogged {
+            used > QUEUE_LOW_PERCENT || !self.waiting.is_empty()
+        } else {
+            used > QUEUE_HIGH_PERCENT || !self.waiting.is_empty()
+        };
+        if backlogged != self.backlogged {
+            self.backlogged = backlogged;
+            self.engine.set_backlogged(now, backlogged);
+            self.update_flow();
+            self.settle(now);
+        }
+    }
+
+    fn update_flow(&mut self) {
+        self.servers.set_flow(self.flow_stopped || self.backlogged);
+    }
+
+    fn serve(&mut self, now: Instant, index: usize) {
+        for event in self.servers.dispatch(index) {
+            match event {
+                ClientEvent::Connected(client) => {
+                    self.engine.handle_connect(client);
+                    if self.flow_stopped || self.backlogged {
+                        self.update_flow();
+                    }
+                }
+                ClientEvent::Request(client, bytes) => {
+                    if self.engine.wants_stats(client) {
+                        self.refresh_stats();
+                    }
+                    self.engine.handle_request(now, client, &bytes);
+                }
+                ClientEvent::Disconnected(client) => {
+                    self.counters.closed += 1;
+                    self.engine.handle_disconnect(now, client);
+                }
+            }
+            self.settle(now);
+        }
+    }
+
+    fn refresh_stats(&mut self) {
+        self.counters.connections = u64::try_from(self.servers.connections()).unwrap_or(u64::MAX);
+        self.counters.send_failures = self.transport.send_failures();
+        self.engine.set_stats(stats::collect(&self.ring, self.counters));
+    }
+
+    // ---- reload
+
+    fn reload(&mut self) {
+        let outcome = read_config(&self.config_file)
+            .and_then(|map| settings_of(&map).map(|(settings, _)| (map, settings)));
+        match outcome {
+            Ok((mut map, settings)) => {
+                settings.publish(&mut map);
+                self.engine.apply_reload(Ok((map, node_addresses(&settings))));
+                self.transport.set_nodes(&settings.nodes, settings.block_unlisted);
+                self.ring.set_timing(settings.timing.clone());
+                // Identity and transport stay what they were at the start.
+                self.settings.nodes = settings.nodes;
+                self.settings.timing = settings.timing;
+            }
+            Err(error) => self.engine.apply_reload(Err(error.to_string())),
+        }
+    }
+
+    // ---- the end
+
+    fn take_signals(&mut self, now: Instant) {
+        while let Some(signal) = self.signals.next_signal() {
+            match signal {
+                sys::signal::SIGHUP => self.logger.reopen(),
+                sys::signal::SIGUSR2 => {}
+                _ => {
+                    self.logger.line(Level::Notice, "MAIN", "Node was shut down by a signal");
+                    self.begin_leaving(now);
+                }
+            }
+        }
+    }
+
+    fn begin_leaving(&mut self, now: Instant) {
+        if self.leaving_since.is_none() {
+            self.logger.line(Level::Notice, "SERV", "Unloading all Corosync service engines.");
+            self.engine.announce_leave(now);
+            self.leaving_since = Some(now);
+        }
+    }
+
+    /// The last messages must be out before the ring is left; a broken ring is not waited for.
+    fn finish_leaving(&mut self, now: Instant) {
+        let Some(deadline) = self.leave_deadline() else { return };
+        let is_sent = self.waiting.is_empty() && self.ring.is_drained();
+        if is_sent || now >= deadline {
+            self.ring.leave(now);
+            self.settle(now);
+            self.exit.get_or_insert(Exit::Normal);
+        }
+    }
+
+    fn say_goodbye(mut self) -> i32 {
+        let exit = self.exit.unwrap_or(Exit::Normal);
+        let text = match exit {
+            Exit::Normal => "Corosync Cluster Engine exiting normally".to_owned(),
+            other => format!("Corosync Cluster Engine exiting with status {}", other as i32),
+        };
+        self.logger.line(Level::Notice, "MAIN", text);
+        self.logger.flush();
+        exit as i32
+    }
+}

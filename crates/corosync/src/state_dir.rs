@@ -1,0 +1,92 @@
+//! The small files that survive the daemon: the ring sequence and the expected-votes barrier.
+
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// The state directory of one node.
+#[derive(Clone, Debug)]
+pub struct StateDir {
+    path: PathBuf,
+    nodeid: u32,
+}
+
+impl StateDir {
+    /// The directory must exist.
+    ///
+    /// # Errors
+    /// When it is not a directory.
+    pub fn open(path: &Path, nodeid: u32) -> io::Result<Self> {
+        let meta = std::fs::metadata(path)?;
+        if !meta.is_dir() {
+            return Err(io::Error::from(io::ErrorKind::NotADirectory));
+        }
+        Ok(Self { path: path.to_path_buf(), nodeid })
+    }
+
+    fn ring_file(&self) -> PathBuf {
+        self.path.join(format!("ringid_{}", self.nodeid))
+    }
+
+    /// The last stored ring sequence; 0 if there is none or the file is damaged.
+    #[must_use]
+    pub fn ring_seq(&self) -> u64 {
+        read_array::<8>(&self.ring_file()).map_or(0, u64::from_ne_bytes)
+    }
+
+    /// Stores a ring sequence.
+    ///
+    /// # Errors
+    /// When the file cannot be written: the ring must not be entered then.
+    pub fn store_ring_seq(&self, seq: u64) -> io::Result<()> {
+        replace(&self.ring_file(), &seq.to_ne_bytes(), 0o600)
+    }
+
+    /// The stored barrier of expected_votes_tracking, 0 if there is none.
+    #[must_use]
+    pub fn ev_tracking(&self) -> u32 {
+        read_array::<4>(&self.path.join("ev_tracking")).map_or(0, u32::from_ne_bytes)
+    }
+
+    /// Stores the barrier.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn store_ev_tracking(&self, barrier: u32) -> io::Result<()> {
+        replace(&self.path.join("ev_tracking"), &barrier.to_ne_bytes(), 0o700)
+    }
+}
+
+fn read_array<const N: usize>(path: &Path) -> Option<[u8; N]> {
+    std::fs::read(path).ok()?.try_into().ok()
+}
+
+/// Replaces a file in one step, so that a crash leaves the old or the new content.
+fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let temporary = path.with_extension("new");
+    let mut file =
+        std::fs::File::options().create(true).write(true).truncate(true).mode(mode).open(&temporary)?;
+    file.write_all(bytes)?;
+    drop(file);
+    std::fs::rename(&temporary, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_survive() {
+        let dir = std::env::temp_dir().join(format!("corosync-state-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("a directory");
+        let state = StateDir::open(&dir, 3).expect("exists");
+        assert_eq!(state.ring_seq(), 0);
+        state.store_ring_seq(0x1234).expect("writable");
+        state.store_ev_tracking(7).expect("writable");
+        assert_eq!((state.ring_seq(), state.ev_tracking()), (0x1234, 7));
+        assert_eq!(std::fs::read(dir.join("ringid_3")).expect("a file").len(), 8);
+        std::fs::write(dir.join("ringid_3"), b"xx").expect("writable");
+        assert_eq!(state.ring_seq(), 0, "a damaged file counts as none");
+        std::fs::remove_dir_all(&dir).expect("removable");
+    }
+}

@@ -1,0 +1,339 @@
+//! Service cfg: status of the links, shutdown by agreement, reload, removal of nodes.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use totem::{Instant, Level};
+
+use crate::output::{Client, Ctx, Output};
+use crate::wire::{CsError, Msg, RESPONSE_HEADER, View};
+
+const SUBSYSTEM: &str = "CFG";
+const SERVICE: u32 = 1 << 16;
+const SHUTDOWN_TIMEOUT_MS: u32 = 5000;
+const FLAG_REGARDLESS: u32 = 1;
+const FLAG_IMMEDIATE: u32 = 2;
+const RING_STATUS_SIZE: usize = 10_272;
+const NODE_STATUS_SIZE: usize = 24 + 16 + 8 * 520;
+const FAMILY_V4: u32 = 2;
+const FAMILY_V6: u32 = 10;
+
+/// A configured node, as the links see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeAddress {
+    /// Address of link 0.
+    pub address: IpAddr,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Reply {
+    #[default]
+    Unknown,
+    Yes,
+    No,
+}
+
+#[derive(Debug, Default)]
+struct Connection {
+    tracks: bool,
+    reply: Reply,
+}
+
+/// A shutdown that waits for the trackers' answers.
+#[derive(Debug)]
+struct Shutdown {
+    asker: Client,
+    flags: u32,
+    expected: u32,
+    yes: u32,
+    no: u32,
+    deadline: Instant,
+}
+
+/// State of the service.
+#[derive(Debug, Default)]
+pub(crate) struct Cfg {
+    clients: BTreeMap<Client, Connection>,
+    shutdown: Option<Shutdown>,
+    reload_asker: Option<Client>,
+    /// Link addresses of the configured nodes.
+    pub(crate) addresses: BTreeMap<u32, NodeAddress>,
+    /// Members of the current ring.
+    pub(crate) reachable: Vec<u32>,
+    /// MTU that the links report, in bytes.
+    pub(crate) link_mtu: u32,
+    /// The own address is up.
+    pub(crate) is_link_up: bool,
+}
+
+/// True if a request of this id needs the ring.
+pub(crate) fn needs_ring(id: u32) -> bool {
+    matches!(id, 2 | 3 | 7)
+}
+
+impl Cfg {
+    pub(crate) fn connect(&mut self, client: Client) {
+        self.clients.insert(client, Connection::default());
+    }
+
+    pub(crate) fn disconnect(&mut self, ctx: &mut Ctx<'_>, client: Client) {
+        self.stop_tracking(ctx, client);
+        self.clients.remove(&client);
+        if self.shutdown.as_ref().is_some_and(|shutdown| shutdown.asker == client) {
+            self.shutdown = None;
+        }
+        if self.reload_asker == Some(client) {
+            self.reload_asker = None;
+        }
+    }
+
+    /// Handles one request; None if it is too short.
+    pub(crate) fn request(&mut self, ctx: &mut Ctx<'_>, client: Client, m: View<'_>) -> Option<()> {
+        let id = m.u32(0)?;
+        let plain = |id, error| Msg::response(id, RESPONSE_HEADER, error).done();
+        let response = match id {
+            0 => self.ring_status(ctx.me),
+            1 => plain(1, CsError::NotSupported),
+            2 => plain(8, kill(ctx, m)?),
+            3 => match self.try_shutdown(ctx, client, m.u32(16)?) {
+                Some(error) => plain(9, error),
+                None => return Some(()),
+            },
+            4 => plain(13, self.reply(ctx, client, m.u32(16)?)),
+            5 => self.node_addresses(ctx.me, m.u32(16)?),
+            6 => Msg::response(12, 32, CsError::Ok).u32(24, ctx.me).done(),
+            7 => {
+                self.reload_asker = Some(client);
+                let message = Msg::request(SERVICE | 3, 32).u32(16, ctx.me).u64(24, client.conn);
+                ctx.multicast(message.done());
+                return Some(());
+            }
+            8 => {
+                ctx.out.push_back(Output::ReopenLogs);
+                plain(15, CsError::Ok)
+            }
+            9 => self.node_status(m.u32(16)?, m.u32(24)?),
+            10 => {
+                self.start_tracking(ctx, client);
+                plain(2, CsError::Ok)
+            }
+            11 => {
+                self.stop_tracking(ctx, client);
+                plain(3, CsError::Ok)
+            }
+            _ => plain(id, CsError::NotSupported),
+        };
+        ctx.respond(client, response);
+        Some(())
+    }
+
+    /// A message of the group `a` for this service; None if it is malformed.
+    pub(crate) fn deliver(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        function: u32,
+        sender: u32,
+        m: View<'_>,
+    ) -> Option<()> {
+        match function {
+            1 if m.u32(16)? == ctx.me => {
+                let reason = m.text(32, 256)?;
+                ctx.log(Level::Notice, SUBSYSTEM, format!("Killed by node {sender} : {reason}"));
+                ctx.out.push_back(Output::Kill);
+            }
+            2 => {
+                ctx.log(Level::Notice, SUBSYSTEM, format!("Node {sender} was shut down by sysadmin"));
+                if sender == ctx.me {
+                    ctx.out.push_back(Output::Shutdown);
+                }
+            }
+            3 => {
+                ctx.log(Level::Notice, SUBSYSTEM, format!("Config reload requested by node {sender}"));
+                if sender != ctx.me {
+                    self.reload_asker = None;
+                }
+                ctx.out.push_back(Output::Reload);
+            }
+            _ => {}
+        }
+        Some(())
+    }
+
+    /// Answers the client that asked for the reload.
+    pub(crate) fn reload_done(&mut self, ctx: &mut Ctx<'_>, error: CsError) {
+        if let Some(client) = self.reload_asker.take() {
+            ctx.respond(client, Msg::response(14, RESPONSE_HEADER, error).done());
+        }
+    }
+
+    // ---- links
+
+    fn ring_status(&self, me: u32) -> Vec<u8> {
+        let mut response = Msg::response(0, RING_STATUS_SIZE, CsError::Ok);
+        if let Some(own) = self.addresses.get(&me) {
+            response = response.u32(24, 1).put(32, format!("0 {}", own.address).as_bytes()).put(2080, b"OK");
+        }
+        response.done()
+    }
+
+    fn node_addresses(&self, me: u32, id: u32) -> Vec<u8> {
+        let id = if id == 0 { me } else { id };
+        let is_known = self.reachable.contains(&id) || id == me;
+        let Some(node) = self.addresses.get(&id).filter(|_| is_known) else {
+            return Msg::response(11, 32, CsError::NotExist).done();
+        };
+        let (family, bytes) = match node.address {
+            IpAddr::V4(address) => (FAMILY_V4, address.octets().to_vec()),
+            IpAddr::V6(address) => (FAMILY_V6, address.octets().to_vec()),
+        };
+        Msg::response(11, 48, CsError::Ok).u32(24, family).u32(28, 1).put(32, &bytes).done()
+    }
+
+    fn node_status(&self, id: u32, version: u32) -> Vec<u8> {
+        /// Where link 0 starts.
+        const LINK: usize = 24 + 16;
+        if version != 1 {
+            return Msg::response(16, 32, CsError::NotSupported).done();
+        }
+        let is_reachable = self.reachable.contains(&id);
+        let mut response = Msg::response(16, NODE_STATUS_SIZE, CsError::Ok).u32(24, 1).u32(28, id);
+        response = response.u8(32, u8::from(is_reachable));
+        let Some(node) = self.addresses.get(&id) else { return response.done() };
+        response
+            .u8(LINK, u8::from(self.is_link_up))
+            .u8(LINK + 1, u8::from(is_reachable))
+            .u32(LINK + 4, self.link_mtu)
+            .put(LINK + 8, node.address.to_string().as_bytes())
+            .done()
+    }
+
+    // ---- shutdown by agreement
+
+    fn start_tracking(&mut self, ctx: &mut Ctx<'_>, client: Client) {
+        let connection = self.clients.entry(client).or_default();
+        if core::mem::replace(&mut connection.tracks, true) {
+            return;
+        }
+        connection.reply = Reply::Unknown;
+        if let Some(shutdown) = &mut self.shutdown {
+            shutdown.expected += 1;
+            ctx.event(client, ask_event(shutdown.flags, CsError::Ok));
+        }
+    }
+
+    fn stop_tracking(&mut self, ctx: &mut Ctx<'_>, client: Client) {
+        let Some(connection) = self.clients.get_mut(&client) else { return };
+        if !core::mem::take(&mut connection.tracks) {
+            return;
+        }
+        let reply = core::mem::take(&mut connection.reply);
+        if let Some(shutdown) = self.shutdown.as_mut().filter(|shutdown| shutdown.asker != client) {
+            // Who goes away agrees.
+            if reply == Reply::No {
+                shutdown.no -= 1;
+            }
+            if reply != Reply::Yes {
+                shutdown.yes += 1;
+            }
+            self.decide(ctx);
+        }
+    }
+
+    fn try_shutdown(&mut self, ctx: &mut Ctx<'_>, client: Client, flags: u32) -> Option<CsError> {
+        if flags == FLAG_IMMEDIATE {
+            send_shutdown(ctx);
+            return Some(CsError::Ok);
+        }
+        if self.shutdown.is_some() {
+            return Some(CsError::Exist);
+        }
+        let mut expected = 0;
+        for (_, connection) in self.clients.iter_mut().filter(|(other, c)| **other != client && c.tracks) {
+            connection.reply = Reply::Unknown;
+            expected += 1;
+        }
+        if expected == 0 {
+            send_shutdown(ctx);
+            return Some(CsError::Ok);
+        }
+        let timeout_ms = ctx.map.u32("cfg.shutdown_timeout").unwrap_or(SHUTDOWN_TIMEOUT_MS);
+        let deadline = ctx.now.after(Duration::from_millis(u64::from(timeout_ms)));
+        self.shutdown = Some(Shutdown { asker: client, flags, expected, yes: 0, no: 0, deadline });
+        self.ask_trackers(ctx, Some(client), flags, CsError::Ok);
+        None
+    }
+
+    fn ask_trackers(&self, ctx: &mut Ctx<'_>, except: Option<Client>, flags: u32, error: CsError) {
+        for (client, _) in self.clients.iter().filter(|(client, c)| c.tracks && Some(**client) != except) {
+            ctx.event(*client, ask_event(flags, error));
+        }
+    }
+
+    fn reply(&mut self, ctx: &mut Ctx<'_>, client: Client, response: u32) -> CsError {
+        let Some(shutdown) = &mut self.shutdown else { return CsError::Access };
+        let connection = self.clients.entry(client).or_default();
+        if connection.reply != Reply::Unknown {
+            return CsError::Exist;
+        }
+        if response == 1 {
+            connection.reply = Reply::Yes;
+            shutdown.yes += 1;
+        } else {
+            connection.reply = Reply::No;
+            shutdown.no += 1;
+        }
+        self.decide(ctx);
+        CsError::Ok
+    }
+
+    fn decide(&mut self, ctx: &mut Ctx<'_>) {
+        let Some(shutdown) = self.shutdown.take_if(|s| s.yes + s.no >= s.expected) else { return };
+        let agreed = shutdown.yes >= shutdown.expected || shutdown.flags == FLAG_REGARDLESS;
+        let error = if agreed { CsError::Ok } else { CsError::Busy };
+        ctx.respond(shutdown.asker, Msg::response(9, RESPONSE_HEADER, error).done());
+        if agreed {
+            send_shutdown(ctx);
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.shutdown.as_ref().map(|shutdown| shutdown.deadline)
+    }
+
+    pub(crate) fn timeout(&mut self, ctx: &mut Ctx<'_>) {
+        let now = ctx.now;
+        let Some(shutdown) = self.shutdown.as_mut().filter(|shutdown| shutdown.deadline <= now) else {
+            return;
+        };
+        // The undecided count as refusals.
+        shutdown.no = shutdown.expected;
+        let flags = shutdown.flags;
+        self.decide(ctx);
+        self.ask_trackers(ctx, None, flags, CsError::Timeout);
+    }
+}
+
+fn ask_event(flags: u32, error: CsError) -> Vec<u8> {
+    Msg::response(10, 32, error).u32(24, flags).done()
+}
+
+fn send_shutdown(ctx: &mut Ctx<'_>) {
+    ctx.multicast(Msg::request(SERVICE | 2, 16).done());
+}
+
+fn kill(ctx: &mut Ctx<'_>, m: View<'_>) -> Option<CsError> {
+    let id = m.u32(16)?;
+    // The library's name has no padding after its length, the executive's has.
+    let reason = m.text(26, 256)?;
+    if ctx.map.text(&format!("runtime.members.{id}.status")) != Some("joined") {
+        return Some(CsError::NotExist);
+    }
+    let reason = reason.as_bytes().get(..255).unwrap_or(reason.as_bytes());
+    let message = Msg::request(SERVICE | 1, 288)
+        .u32(16, id)
+        .put(24, &u16::try_from(reason.len()).unwrap_or(0).to_ne_bytes())
+        .put(32, reason);
+    ctx.multicast(message.done());
+    Some(CsError::Ok)
+}

@@ -1,0 +1,213 @@
+//! Parameters of the ring and the rules that derive one from another (corosync.conf(5), totem).
+
+use core::time::Duration;
+
+/// Shortest value that any timeout may have, in ms.
+pub const TIMEOUT_MIN_MS: u32 = 30;
+/// Token timeout when the configuration is silent, in ms. With [`OWN_CONSENSUS_MS`] a lost node is
+/// out of the membership in less than a second (the reference needs 3000 + 3600 ms).
+pub const OWN_TOKEN_MS: u32 = 600;
+/// Consensus timeout when the configuration is silent, in ms: six joins remain unanswered in it.
+pub const OWN_CONSENSUS_MS: u32 = 300;
+
+const TOKEN_COEFFICIENT_MS: u32 = 650;
+const RETRANSMITS_BEFORE_LOSS: u32 = 4;
+const JOIN_MS: u32 = 50;
+const MERGE_MS: u32 = 200;
+const TOKEN_WARNING_PERCENT: u32 = 75;
+
+/// What the configuration says about time, in ms; `None` where it is silent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TimingSettings {
+    pub token_ms: Option<u32>,
+    pub token_coefficient_ms: Option<u32>,
+    pub token_warning_percent: Option<u32>,
+    pub token_retransmit_ms: Option<u32>,
+    pub token_retransmits_before_loss_const: Option<u32>,
+    pub hold_ms: Option<u32>,
+    pub join_ms: Option<u32>,
+    pub send_join_ms: Option<u32>,
+    pub consensus_ms: Option<u32>,
+    pub merge_ms: Option<u32>,
+}
+
+/// A setting that cannot work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TimingError {
+    #[error("The {key} parameter ({value_ms} ms) may not be less than ({min_ms} ms).")]
+    TooShort { key: &'static str, value_ms: u32, min_ms: u32 },
+    #[error("The consensus timeout parameter ({0} ms) must be at least 1.2 * token ({1} ms).")]
+    Consensus(u32, u32),
+    #[error("The token_warning parameter ({0}%) must be between 0 (disabled) and 100.")]
+    Warning(u32),
+}
+
+/// Effective times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timing {
+    pub token: Duration,
+    /// Zero: never warn.
+    pub token_warning: Duration,
+    pub token_retransmit: Duration,
+    pub hold: Duration,
+    pub join: Duration,
+    pub send_join: Duration,
+    pub consensus: Duration,
+    pub merge: Duration,
+    /// Ask a representative that holds the token longer than this to move it. Only with our own
+    /// short default token: another implementation's hold time may come close to it.
+    pub nudge: Option<Duration>,
+}
+
+fn ms(value: u32) -> Duration {
+    Duration::from_millis(u64::from(value))
+}
+
+impl Timing {
+    /// Derives the effective times for a ring of `nodes` configured nodes.
+    ///
+    /// # Errors
+    /// Times below the permitted minimum, or a consensus shorter than 1.2 × token.
+    pub fn derive(settings: &TimingSettings, nodes: usize) -> Result<Self, TimingError> {
+        let own = settings.token_ms.is_none()
+            && settings.token_coefficient_ms.is_none()
+            && settings.consensus_ms.is_none();
+        let token_ms = effective_token(settings, nodes, own);
+        let loss_const = settings.token_retransmits_before_loss_const.unwrap_or(RETRANSMITS_BEFORE_LOSS);
+        // As the reference computes them: token / (n + 0.2) and 0.8 × that − 10.
+        let retransmit_ms = settings.token_retransmit_ms.unwrap_or_else(|| {
+            let tenths = u64::from(loss_const) * 10 + 2;
+            u32::try_from(u64::from(token_ms) * 10 / tenths).unwrap_or(u32::MAX)
+        });
+        let hold_ms = settings.hold_ms.unwrap_or_else(|| {
+            let scaled = u64::from(retransmit_ms) * 8 / 10;
+            u32::try_from(scaled).unwrap_or(u32::MAX).saturating_sub(10)
+        });
+        let consensus_ms =
+            settings.consensus_ms.unwrap_or_else(|| if own { OWN_CONSENSUS_MS } else { times_1_2(token_ms) });
+        let warning = settings.token_warning_percent.unwrap_or(TOKEN_WARNING_PERCENT);
+        let timing = Self {
+            token: ms(token_ms),
+            token_warning: ms(token_ms) * warning.min(100) / 100,
+            token_retransmit: ms(retransmit_ms),
+            hold: ms(hold_ms),
+            join: ms(settings.join_ms.unwrap_or(JOIN_MS)),
+            send_join: ms(settings.send_join_ms.unwrap_or(0)),
+            consensus: ms(consensus_ms),
+            merge: ms(settings.merge_ms.unwrap_or(MERGE_MS)),
+            nudge: own.then(|| ms(token_ms / 2)),
+        };
+        timing.check(own, warning)?;
+        Ok(timing)
+    }
+
+    fn check(&self, own: bool, warning: u32) -> Result<(), TimingError> {
+        let in_ms = |value: Duration| u32::try_from(value.as_millis()).unwrap_or(u32::MAX);
+        if warning > 100 {
+            return Err(TimingError::Warning(warning));
+        }
+        let limits = [
+            ("token timeout", self.token),
+            ("token retransmit timeout", self.token_retransmit),
+            ("token hold timeout", self.hold),
+            ("join timeout", self.join),
+            ("consensus timeout", self.consensus),
+            ("merge timeout", self.merge),
+        ];
+        for (key, value) in limits {
+            if in_ms(value) < TIMEOUT_MIN_MS {
+                return Err(TimingError::TooShort { key, value_ms: in_ms(value), min_ms: TIMEOUT_MIN_MS });
+            }
+        }
+        let floor_ms = times_1_2(in_ms(self.token));
+        if !own && in_ms(self.consensus) < floor_ms {
+            return Err(TimingError::Consensus(in_ms(self.consensus), floor_ms));
+        }
+        Ok(())
+    }
+}
+
+fn effective_token(settings: &TimingSettings, nodes: usize, own: bool) -> u32 {
+    if own {
+        return OWN_TOKEN_MS;
+    }
+    let base_ms = settings.token_ms.unwrap_or(3000);
+    let extra = u32::try_from(nodes.saturating_sub(2)).unwrap_or(u32::MAX);
+    let per_node = settings.token_coefficient_ms.unwrap_or(TOKEN_COEFFICIENT_MS);
+    base_ms.saturating_add(per_node.saturating_mul(extra))
+}
+
+fn times_1_2(value_ms: u32) -> u32 {
+    u32::try_from(u64::from(value_ms) * 12 / 10).unwrap_or(u32::MAX)
+}
+
+/// Everything the ring needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Own node id, not 0.
+    pub nodeid: u32,
+    pub timing: Timing,
+    /// Largest packet in bytes (totem.netmtu).
+    pub net_mtu: usize,
+    pub window_size: u32,
+    pub max_messages: u32,
+    pub miss_count_const: u32,
+    pub seqno_unchanged_const: u32,
+    pub fail_recv_const: u32,
+    pub cancel_token_hold_on_retransmit: bool,
+    /// Seed of the generator for the random delay of joins.
+    pub seed: u64,
+}
+
+impl Config {
+    /// A configuration with the default constants.
+    #[must_use]
+    pub fn new(nodeid: u32, timing: Timing) -> Self {
+        Self {
+            nodeid,
+            timing,
+            net_mtu: 1500,
+            window_size: 50,
+            max_messages: 17,
+            miss_count_const: 5,
+            seqno_unchanged_const: 30,
+            fail_recv_const: 2500,
+            cancel_token_hold_on_retransmit: false,
+            seed: u64::from(nodeid),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn millis(value: Duration) -> u128 {
+        value.as_millis()
+    }
+
+    #[test]
+    fn explicit_token_follows_the_reference() {
+        // Values from wire-formats: 714/561 for two nodes, 869/685 for three at token 3000.
+        let settings = TimingSettings { token_ms: Some(3000), ..TimingSettings::default() };
+        let two = Timing::derive(&settings, 2).expect("valid");
+        assert_eq!((millis(two.token_retransmit), millis(two.hold)), (714, 561));
+        assert_eq!(millis(two.consensus), 3600);
+        let three = Timing::derive(&settings, 3).expect("valid");
+        assert_eq!(millis(three.token), 3650);
+        assert_eq!((millis(three.token_retransmit), millis(three.hold)), (869, 685));
+    }
+
+    #[test]
+    fn silence_means_less_than_a_second() {
+        let timing = Timing::derive(&TimingSettings::default(), 5).expect("valid");
+        assert!(timing.token + timing.consensus < Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_short_consensus_is_refused() {
+        let settings =
+            TimingSettings { token_ms: Some(1000), consensus_ms: Some(1100), ..TimingSettings::default() };
+        assert_eq!(Timing::derive(&settings, 2), Err(TimingError::Consensus(1100, 1200)));
+    }
+}

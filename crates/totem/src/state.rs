@@ -1,0 +1,594 @@
+//! The state of one ring member and its public face.
+
+use core::time::Duration;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use crate::RingId;
+use crate::config::{Config, Timing};
+use crate::event::{Configuration, Delivery, Destination, Event, Level, Note, SendError, Stats, Transmit};
+use crate::pack::{Assembler, MESSAGE_MAX, Packer, split_groups, with_group};
+use crate::queue::{SortQueue, Stored};
+use crate::time::Instant;
+use crate::timer::{Timer, Timers};
+use crate::wire::{self, Header, MCAST_HEADER_LEN, Packet};
+
+/// Bytes of messages that may wait for the token.
+const SEND_QUEUE_BYTES: usize = 4 * MESSAGE_MAX;
+/// Packets from ourselves that one call handles.
+const LOOPBACK_BATCH: usize = 64;
+/// Timers that one call fires.
+const TIMER_BATCH: usize = 32;
+/// How long a probe's answer is awaited.
+const PROBE_WINDOW: Duration = Duration::from_millis(100);
+
+/// Phase of the membership protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Gather,
+    Commit,
+    Recovery,
+    Operational,
+}
+
+/// The old ring's position, kept until a new ring is installed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OldRing {
+    pub(crate) aru: u32,
+    pub(crate) high_seq: u32,
+}
+
+/// What waits to be turned into events; fragments are joined as late as possible, because the
+/// answer to one event decides how the next packet is read.
+#[derive(Debug)]
+pub(crate) enum Raw {
+    Configuration(Configuration),
+    /// From here on synchronisation traffic: fresh assembly buffers.
+    Switch,
+    Packet(Stored),
+}
+
+/// One member of a Totem ring. See the crate's documentation for the order of calls.
+#[derive(Debug)]
+pub struct Totem {
+    pub(crate) config: Config,
+    pub(crate) me: u32,
+    pub(crate) now: Instant,
+    pub(crate) state: State,
+    pub(crate) timers: Timers,
+    pub(crate) ring: RingId,
+    pub(crate) old_ring: RingId,
+    pub(crate) ring_seq_max: u64,
+    pub(crate) old: Option<OldRing>,
+
+    pub(crate) proc: BTreeSet<u32>,
+    pub(crate) failed: BTreeSet<u32>,
+    pub(crate) consensus: BTreeSet<u32>,
+    pub(crate) memb: BTreeSet<u32>,
+    pub(crate) new_memb: BTreeSet<u32>,
+    pub(crate) trans: BTreeSet<u32>,
+    pub(crate) deliver_from: BTreeSet<u32>,
+    pub(crate) leaving: BTreeSet<u32>,
+    pub(crate) failed_to_receive: bool,
+
+    pub(crate) commit: Option<wire::CommitToken>,
+    pub(crate) next_hop: u32,
+    pub(crate) originated_token: bool,
+    pub(crate) token_copy: Option<Arc<[u8]>>,
+
+    pub(crate) regular: SortQueue,
+    pub(crate) recovery: SortQueue,
+    pub(crate) recovery_high: u32,
+    pub(crate) retrans_queue: VecDeque<Stored>,
+    pub(crate) high_ring_delivered: u32,
+
+    pub(crate) aru: u32,
+    pub(crate) high_seq: u32,
+    pub(crate) high_delivered: u32,
+    pub(crate) last_released: u32,
+    pub(crate) last_aru: u32,
+    pub(crate) last_seq: u32,
+    pub(crate) last_token_seq: u32,
+    pub(crate) seq_unchanged: u32,
+    pub(crate) aru_count: u32,
+    pub(crate) install_seq: u32,
+    pub(crate) received_flg: bool,
+    pub(crate) set_retrans_flg: bool,
+    pub(crate) retrans_flg_count: u32,
+    pub(crate) rotations: u32,
+    pub(crate) held: bool,
+    pub(crate) last_sent: u32,
+    pub(crate) last_backlog: u32,
+    pub(crate) backlog: u32,
+    pub(crate) global_seqno: u32,
+    pub(crate) last_token_at: Instant,
+    pub(crate) last_to_everybody: Option<Instant>,
+
+    pub(crate) packer: Packer,
+    pub(crate) queue: VecDeque<Vec<u8>>,
+    pub(crate) queue_trans: VecDeque<Vec<u8>>,
+    pub(crate) waiting_trans_ack: bool,
+    assembling_trans: bool,
+    assembler: Assembler,
+    assembler_trans: Assembler,
+
+    pub(crate) raw: VecDeque<Raw>,
+    ready: VecDeque<Delivery>,
+    transmits: VecDeque<Transmit>,
+    loopback: VecDeque<Arc<[u8]>>,
+    pub(crate) persist: Option<u64>,
+    notes: VecDeque<Note>,
+    pub(crate) stats: Stats,
+    last_wakeup: Instant,
+    stale_at: Option<Instant>,
+    probe: Option<(u32, Instant)>,
+    random: u64,
+}
+
+impl Totem {
+    /// A member that has just started and enters GATHER. `stored_ring_seq` is the number that was
+    /// last handed out by [`Totem::poll_persist`], 0 if there is none.
+    #[must_use]
+    pub fn new(config: Config, stored_ring_seq: u64, now: Instant) -> Self {
+        let me = config.nodeid;
+        let ring = RingId { rep: me, seq: stored_ring_seq.saturating_add(1) };
+        let packer = Packer::new(config.net_mtu.saturating_sub(2 * MCAST_HEADER_LEN));
+        let random = config.seed | 1;
+        let mut totem = Self {
+            me,
+            now,
+            state: State::Gather,
+            timers: Timers::default(),
+            ring,
+            old_ring: RingId::default(),
+            ring_seq_max: ring.seq,
+            old: None,
+            proc: BTreeSet::new(),
+            failed: BTreeSet::new(),
+            consensus: BTreeSet::new(),
+            memb: BTreeSet::new(),
+            new_memb: BTreeSet::new(),
+            trans: BTreeSet::new(),
+            deliver_from: BTreeSet::new(),
+            leaving: BTreeSet::new(),
+            failed_to_receive: false,
+            commit: None,
+            next_hop: me,
+            originated_token: false,
+            token_copy: None,
+            regular: SortQueue::new(),
+            recovery: SortQueue::new(),
+            recovery_high: 0,
+            retrans_queue: VecDeque::new(),
+            high_ring_delivered: 0,
+            aru: 0,
+            high_seq: 0,
+            high_delivered: 0,
+            last_released: 0,
+            last_aru: 0,
+            last_seq: 0,
+            last_token_seq: u32::MAX,
+            seq_unchanged: 0,
+            aru_count: 0,
+            install_seq: 0,
+            received_flg: true,
+            set_retrans_flg: false,
+            retrans_flg_count: 0,
+            rotations: 0,
+            held: false,
+            last_sent: 0,
+            last_backlog: 0,
+            backlog: 0,
+            global_seqno: 0,
+            last_token_at: now,
+            last_to_everybody: None,
+            packer,
+            queue: VecDeque::new(),
+            queue_trans: VecDeque::new(),
+            waiting_trans_ack: true,
+            assembling_trans: true,
+            assembler: Assembler::default(),
+            assembler_trans: Assembler::default(),
+            raw: VecDeque::new(),
+            ready: VecDeque::new(),
+            transmits: VecDeque::new(),
+            loopback: VecDeque::new(),
+            persist: None,
+            notes: VecDeque::new(),
+            stats: Stats::default(),
+            last_wakeup: now,
+            stale_at: None,
+            probe: None,
+            random,
+            config,
+        };
+        totem.restart_pause_timer();
+        totem.enter_gather("interface change");
+        totem
+    }
+
+    /// To be called first after every wait, before packets are handed in. After a pause of this
+    /// process all expired accusations start anew, and membership packets that carry the same
+    /// `now` as this call are taken for old and dropped. Returns the length of a pause.
+    pub fn handle_wakeup(&mut self, now: Instant) -> Option<Duration> {
+        self.now = now;
+        let gap = now.since(self.last_wakeup);
+        self.last_wakeup = now;
+        if gap <= self.config.timing.token / 2 {
+            return None;
+        }
+        self.stale_at = Some(now);
+        self.stats.pauses += 1;
+        self.stats.longest_pause = self.stats.longest_pause.max(gap);
+        let text =
+            format!("Process pause detected for {} ms, flushing membership messages.", gap.as_millis());
+        self.note(Level::Notice, text);
+        let timing = &self.config.timing;
+        let again = [
+            (Timer::Token, timing.token),
+            (Timer::Warning, timing.token_warning),
+            (Timer::Consensus, timing.consensus),
+        ];
+        for (timer, after) in again {
+            if self.timers.is_running(timer) {
+                self.timers.start(timer, now, after);
+            }
+        }
+        self.last_token_at = now;
+        self.restart_pause_timer();
+        Some(gap)
+    }
+
+    /// Handles one received packet. Rubbish is noted and dropped.
+    pub fn handle_packet(&mut self, now: Instant, bytes: &[u8]) {
+        self.now = now;
+        let (header, packet) = match wire::decode(bytes) {
+            Ok(decoded) => decoded,
+            Err(error) => {
+                self.stats.rx_msg_dropped += 1;
+                self.note(Level::Debug, format!("Received packet ignored: {error}."));
+                return;
+            }
+        };
+        if self.probe.is_some_and(|(node, _)| node == header.nodeid) {
+            self.probe = None;
+        }
+        let stale = self.stale_at == Some(now);
+        self.dispatch(header, packet, bytes, stale);
+    }
+
+    fn dispatch(&mut self, header: Header, packet: Packet, bytes: &[u8], stale: bool) {
+        match packet {
+            Packet::OrfToken(token) => {
+                self.stats.orf_token_rx += 1;
+                self.handle_token(token);
+            }
+            Packet::Mcast(mcast) => {
+                self.stats.mcast_rx += 1;
+                self.handle_mcast(header, mcast, bytes);
+            }
+            Packet::MergeDetect(merge) => {
+                self.stats.memb_merge_detect_rx += 1;
+                if !stale {
+                    self.handle_foreign(merge.ring, merge.system_from, "merge");
+                }
+            }
+            Packet::Join(join) => {
+                self.stats.memb_join_rx += 1;
+                if !stale {
+                    self.handle_join(header.nodeid, &join);
+                }
+            }
+            Packet::CommitToken(commit) => {
+                self.stats.memb_commit_token_rx += 1;
+                self.handle_commit(commit);
+            }
+            Packet::HoldCancel(ring) => {
+                self.stats.token_hold_cancel_rx += 1;
+                self.handle_hold_cancel(ring);
+            }
+        }
+    }
+
+    /// Fires what is due. To be called when [`Totem::poll_timeout`] has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
+        for _ in 0..LOOPBACK_BATCH {
+            let Some(bytes) = self.loopback.pop_front() else { break };
+            if let Ok((header, packet)) = wire::decode(&bytes) {
+                self.dispatch(header, packet, &bytes, false);
+            }
+        }
+        for _ in 0..TIMER_BATCH {
+            let Some(timer) = self.timers.take_expired(now) else { break };
+            self.fire(timer);
+        }
+    }
+
+    fn fire(&mut self, timer: Timer) {
+        match timer {
+            Timer::Token => self.token_lost(),
+            Timer::Warning => self.token_late(),
+            Timer::Retransmit => self.retransmit_due(),
+            Timer::Hold => self.release_held_token(),
+            Timer::Merge => self.merge_due(),
+            Timer::Join => self.join_due(),
+            Timer::SendJoin => self.send_join_now(),
+            Timer::Consensus => self.consensus_expired(),
+            Timer::Pause => self.restart_pause_timer(),
+            Timer::Nudge => self.nudge_due(),
+            Timer::Probe => self.probe = None,
+        }
+    }
+
+    fn restart_pause_timer(&mut self) {
+        self.timers.start(Timer::Pause, self.now, self.config.timing.token / 5);
+    }
+
+    /// The host of `node` says that nobody listens on its port (ICMP port unreachable). One report
+    /// is a suspicion and sends a probe; the second one makes the membership change at once.
+    pub fn peer_unreachable(&mut self, now: Instant, node: u32) {
+        self.now = now;
+        let relevant = match self.state {
+            State::Gather => {
+                self.proc.contains(&node) && !self.failed.contains(&node) && !self.consensus.contains(&node)
+            }
+            State::Commit | State::Recovery => self.new_memb.contains(&node),
+            State::Operational => self.memb.contains(&node),
+        };
+        if !relevant || node == self.me {
+            return;
+        }
+        match self.probe {
+            Some((suspect, _)) if suspect == node => {
+                self.probe = None;
+                self.timers.stop(Timer::Probe);
+                self.accuse(node);
+            }
+            _ => {
+                self.probe = Some((node, now));
+                self.timers.start(Timer::Probe, now, PROBE_WINDOW);
+                let packet = Packet::MergeDetect(wire::MergeDetect { system_from: self.me, ring: self.ring });
+                self.unicast(node, &packet);
+            }
+        }
+    }
+
+    fn accuse(&mut self, node: u32) {
+        let text =
+            format!("Node {node} is gone: its host answers that nobody listens; forming new configuration.");
+        self.note(Level::Notice, text);
+        self.failed.insert(node);
+        self.restore_old_ring();
+        self.enter_gather("peer unreachable");
+    }
+
+    /// Queues a message for all members, in total order.
+    ///
+    /// # Errors
+    /// [`SendError::Full`] when the queue has no room: nothing was queued.
+    pub fn send(&mut self, now: Instant, group: &[u8], parts: &[&[u8]]) -> Result<(), SendError> {
+        self.now = now;
+        let message = with_group(group, parts);
+        if message.len() > MESSAGE_MAX + 4096 {
+            return Err(SendError::TooBig);
+        }
+        if self.packer.packets_for(message.len()) > self.room() {
+            return Err(SendError::Full);
+        }
+        self.cancel_hold();
+        let queue = if self.waiting_trans_ack { &mut self.queue_trans } else { &mut self.queue };
+        self.packer.add(&message, |body| queue.push_back(body));
+        Ok(())
+    }
+
+    /// Packets that the send queue still takes.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        let used = if self.waiting_trans_ack { self.queue_trans.len() } else { self.queue.len() };
+        self.queue_limit().saturating_sub(used)
+    }
+
+    /// Share of the send queue in use, in percent.
+    #[must_use]
+    pub fn queue_used_percent(&self) -> usize {
+        100 - self.room() * 100 / self.queue_limit()
+    }
+
+    fn queue_limit(&self) -> usize {
+        (SEND_QUEUE_BYTES / self.config.net_mtu.max(1)).max(1)
+    }
+
+    /// Nothing of our own waits to be sent.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.queue.is_empty() && self.queue_trans.is_empty() && self.packer.is_empty()
+    }
+
+    /// The services have synchronised on this ring: ordinary messages may flow again.
+    pub fn synchronised(&mut self, ring: RingId) {
+        if ring != self.ring || self.state != State::Operational {
+            return;
+        }
+        if let Some(body) = self.packer.flush() {
+            self.queue_trans.push_back(body);
+        }
+        // What is left of the synchronisation traffic goes out before anything else.
+        self.queue_trans.append(&mut self.queue);
+        core::mem::swap(&mut self.queue, &mut self.queue_trans);
+        self.waiting_trans_ack = false;
+        self.assembling_trans = false;
+    }
+
+    /// Tells the others that we leave. The caller drains the transmits and stops.
+    pub fn leave(&mut self, now: Instant) {
+        self.now = now;
+        self.send_leave();
+    }
+
+    /// New times after a reload of the configuration.
+    pub fn set_timing(&mut self, timing: Timing) {
+        self.config.timing = timing;
+    }
+
+    /// Number to store durably before anything that [`Totem::poll_transmit`] yields is sent.
+    pub fn poll_persist(&mut self) -> Option<u64> {
+        self.persist.take()
+    }
+
+    /// Next delivery or configuration.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        loop {
+            if let Some(delivery) = self.ready.pop_front() {
+                return Some(Event::Delivery(delivery));
+            }
+            match self.raw.pop_front()? {
+                Raw::Configuration(configuration) => {
+                    for node in &configuration.left {
+                        self.assembler.forget(*node);
+                        self.assembler_trans.forget(*node);
+                    }
+                    return Some(Event::Configuration(configuration));
+                }
+                Raw::Switch => self.assembling_trans = true,
+                Raw::Packet(packet) => self.assemble(&packet),
+            }
+        }
+    }
+
+    fn assemble(&mut self, packet: &[u8]) {
+        let Ok((header, Packet::Mcast(_))) = wire::decode(packet) else { return };
+        let body = packet.get(MCAST_HEADER_LEN..).unwrap_or_default();
+        let assembler = if self.assembling_trans { &mut self.assembler_trans } else { &mut self.assembler };
+        let messages = match assembler.add(header.nodeid, body, header.order) {
+            Ok(messages) => messages,
+            Err(error) => {
+                let text = format!(
+                    "Message (totempg_mcast) received from node {}: {error}...  Ignoring.",
+                    header.nodeid
+                );
+                self.note(Level::Warning, text);
+                return;
+            }
+        };
+        for message in messages {
+            let Ok((groups, payload)) = split_groups(&message, header.order) else {
+                let text =
+                    format!("Message from node {} has a bad group header...  Ignoring.", header.nodeid);
+                self.note(Level::Warning, text);
+                continue;
+            };
+            let Some(group) = groups.first() else { continue };
+            self.ready.push_back(Delivery {
+                nodeid: header.nodeid,
+                order: header.order,
+                group: group.to_vec(),
+                payload: payload.to_vec(),
+            });
+        }
+    }
+
+    /// Next packet to send.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.transmits.pop_front()
+    }
+
+    /// Next line for the log.
+    pub fn poll_note(&mut self) -> Option<Note> {
+        self.notes.pop_front()
+    }
+
+    /// When [`Totem::handle_timeout`] wants to be called; a time in the past means at once.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.loopback.is_empty() { self.timers.next() } else { Some(self.now) }
+    }
+
+    /// Phase of the membership protocol.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// The current ring.
+    #[must_use]
+    pub fn ring(&self) -> RingId {
+        self.ring
+    }
+
+    /// Members of the ring that packets to [`Destination::Members`] go to, the own node included.
+    #[must_use]
+    pub fn ring_members(&self) -> &BTreeSet<u32> {
+        match self.state {
+            State::Gather | State::Operational => &self.memb,
+            State::Commit | State::Recovery => &self.new_memb,
+        }
+    }
+
+    /// Counters.
+    #[must_use]
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Own node id.
+    #[must_use]
+    pub fn nodeid(&self) -> u32 {
+        self.me
+    }
+
+    pub(crate) fn note(&mut self, level: Level, text: String) {
+        /// Lines that may wait for the caller; older ones give way.
+        const NOTES_MAX: usize = 4096;
+        if self.notes.len() >= NOTES_MAX {
+            self.notes.pop_front();
+        }
+        self.notes.push_back(Note { level, text });
+    }
+
+    pub(crate) fn native_header(&self) -> Header {
+        Header::native(self.me, 0)
+    }
+
+    /// To all others; our own copy comes back through the loop-back where it has a meaning.
+    pub(crate) fn broadcast(&mut self, header: Header, packet: &Packet) {
+        let bytes: Arc<[u8]> = wire::encode(header, packet, &[]).into();
+        if matches!(packet, Packet::Join(_)) && header.nodeid != 0 {
+            self.loopback.push_back(Arc::clone(&bytes));
+        }
+        self.transmits.push_back(Transmit { to: Destination::Everybody, bytes });
+    }
+
+    pub(crate) fn unicast(&mut self, node: u32, packet: &Packet) {
+        let bytes: Arc<[u8]> = wire::encode(self.native_header(), packet, &[]).into();
+        self.unicast_bytes(node, bytes);
+    }
+
+    pub(crate) fn unicast_bytes(&mut self, node: u32, bytes: Arc<[u8]>) {
+        if node == self.me {
+            self.loopback.push_back(bytes);
+        } else {
+            self.transmits.push_back(Transmit { to: Destination::Node(node), bytes });
+        }
+    }
+
+    pub(crate) fn mcast_bytes(&mut self, bytes: Stored) {
+        let interval = self.config.timing.merge * 2;
+        let due = self.last_to_everybody.is_none_or(|at| self.now.since(at) >= interval);
+        let to = if due {
+            self.last_to_everybody = Some(self.now);
+            Destination::Everybody
+        } else {
+            Destination::Members
+        };
+        self.transmits.push_back(Transmit { to, bytes });
+    }
+
+    /// Next number of a small generator (xorshift); enough to spread joins.
+    pub(crate) fn random_below(&mut self, limit: u64) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        if limit == 0 { 0 } else { self.random % limit }
+    }
+}
