@@ -155,7 +155,7 @@ impl Fake {
     }
 
     fn fill(&mut self, op: NodeId, key: &str, task: &str, call: i64, outcome: &Outcome) {
-        let transition = format!("-1:{call}:{}:{FAKE_TRANSITION}", outcome.target);
+        let transition = format!("{call}:-1:{}:{FAKE_TRANSITION}", outcome.target);
         let exit = if task == "notify" { 0 } else { outcome.exit };
         let when = outcome.when_s.to_string();
         let values = [
