@@ -1,7 +1,7 @@
 //! Runs Pacemaker's scheduler regression suite: for each case the input, and what is expected of
 //! summary, scores, graph and drawing.
 
-use crate::{render, sim};
+use crate::{record, render, sim};
 use scheduler::{Line, schedule};
 use std::collections::BTreeSet;
 use std::fs;
@@ -103,7 +103,7 @@ pub fn run_case(dir: &Path, name: &str) -> Outcome {
         }
     };
     let errors: String = run.errors.iter().map(|e| format!("{e}\n")).collect();
-    check("summary", errors + &status::tree::text(&run.items), plain);
+    check("summary", errors + &status::tree::text(&record::text(&run.parts)), plain);
     let (opts, _) = sim::options(&input, &request);
     if let Ok(decision) = schedule(&input, &opts) {
         check("exp", decision.to_xml().to_pretty(), plain);
