@@ -121,6 +121,10 @@ fn status(cluster: &mut Cluster, revised: bool, request: &Request) -> Part {
 /// When the input is no CIB, or one that is too new.
 pub fn run(cib: &Document, request: &Request) -> Result<Run, scheduler::Error> {
     scheduler::check_input(cib)?;
+    Ok(scheduler::with_deep_stack(|| run_here(cib, request)))
+}
+
+fn run_here(cib: &Document, request: &Request) -> Run {
     let mut run = Run { complete: true, ..Run::default() };
     let mut fake = Fake::new(cib);
     let (opts, date) = options(cib, request);
@@ -145,7 +149,7 @@ pub fn run(cib: &Document, request: &Request) -> Result<Run, scheduler::Error> {
     }
     run.input = Some(fake.doc.clone());
     if !request.process && !request.simulate {
-        return Ok(run);
+        return run;
     }
     let graph = cluster.decide();
     run.decision(&cluster, request);
@@ -153,7 +157,7 @@ pub fn run(cib: &Document, request: &Request) -> Result<Run, scheduler::Error> {
         run.execution(&mut fake, &cluster, &graph, request);
     }
     run.decided = Some((cluster, graph));
-    Ok(run)
+    run
 }
 
 impl Run {

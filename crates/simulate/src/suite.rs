@@ -5,7 +5,7 @@ use crate::{record, render, sim};
 use scheduler::{Line, schedule};
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use xml::Document;
 
 /// Data that the reference's own runner does not run.
@@ -187,4 +187,38 @@ fn difference(expected: &[String], got: &[String]) -> String {
         }
     }
     out
+}
+
+/// Where the suite is: `RELEVO_SHARED`, or else beside this repository.
+pub fn directory() -> PathBuf {
+    let shared = std::env::var_os("RELEVO_SHARED").map(PathBuf::from);
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    shared.unwrap_or_else(beside).join("pacemaker-scheduler-suite")
+}
+
+/// The suite as a command, `[-v] [DIR] [NAME…]`: whether all passed, and what to print.
+pub fn command(args: &[String]) -> (bool, String) {
+    let verbose = args.iter().any(|a| a == "-v");
+    let mut words: Vec<String> = args.iter().filter(|a| *a != "-v").cloned().collect();
+    let dir = match words.first().filter(|w| Path::new(w).is_dir()) {
+        Some(dir) => PathBuf::from(dir),
+        None => directory(),
+    };
+    if words.first().is_some_and(|w| Path::new(w) == dir) {
+        words.remove(0);
+    }
+    let report = match run(&dir, &words) {
+        Ok(report) => report,
+        Err(error) => return (false, format!("{}: {error}\n", dir.display())),
+    };
+    let mut out = String::new();
+    for outcome in report.failed() {
+        let kinds: Vec<&str> = outcome.failures.iter().map(|(kind, _)| *kind).collect();
+        out += &format!("FAILED {} ({})\n", outcome.name, kinds.join(" "));
+        for (kind, diff) in outcome.failures.iter().filter(|_| verbose) {
+            out += &format!("--- {kind}\n{diff}\n");
+        }
+    }
+    out += &format!("{} passed, {} failed\n", report.passed(), report.failed().len());
+    (report.failed().is_empty(), out)
 }
