@@ -7,13 +7,14 @@ pub mod options;
 
 mod cibadmin;
 mod mon;
+mod resource;
 pub mod session;
 
 use std::ffi::OsString;
 use std::io::Write;
 
 /// Programs of this crate: name and entry point (arguments without the name → exit status).
-pub const ENTRIES: &[(&str, fn(Vec<OsString>) -> i32)] = &[("cibadmin", cibadmin::main), ("crm_mon", mon::main)];
+pub const ENTRIES: &[(&str, fn(Vec<OsString>) -> i32)] = &[("cibadmin", cibadmin::main), ("crm_mon", mon::main), ("crm_resource", resource::main)];
 
 /// The file that stands for the running configuration.
 pub const CIB_FILE: &str = "CIB_file";
