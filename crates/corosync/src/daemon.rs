@@ -6,9 +6,11 @@ mod start;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
 
-use engine::Engine;
-use sys::{Poller, SignalFd};
+use engine::{Engine, Map};
+use sys::{EventFd, Poller, SignalFd};
 use totem::{Instant, Totem};
 
 use crate::ipc::Servers;
@@ -32,6 +34,17 @@ pub enum Exit {
     StoreRingId = 11,
 }
 
+/// A configuration that was read again, or why it cannot be used.
+type Reread = Result<(Map, Settings), StartError>;
+
+/// Reading the configuration again may wait for a disk or a name server, so it has a thread of its own.
+#[derive(Debug)]
+struct Reloader {
+    wake: Arc<EventFd>,
+    sender: SyncSender<Reread>,
+    receiver: Receiver<Reread>,
+}
+
 /// Everything that runs.
 pub struct Daemon {
     options: Options,
@@ -44,6 +57,7 @@ pub struct Daemon {
     engine: Engine,
     transport: Transport,
     servers: Servers,
+    reloader: Reloader,
     /// Messages that the ring has not taken yet.
     waiting: VecDeque<(&'static [u8], Vec<u8>)>,
     backlogged: bool,

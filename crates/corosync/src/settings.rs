@@ -130,6 +130,7 @@ impl Settings {
         let mut config = totem::Config::new(self.nodeid, self.timing.clone());
         config.net_mtu = usize::try_from(self.net_mtu).unwrap_or(1500);
         config.seed = seed;
+        config.known_nodes = self.known_nodes();
         let number = |key: &str, default: u32| map.u32(key).unwrap_or(default);
         config.window_size = number("totem.window_size", config.window_size).max(1);
         config.max_messages = number("totem.max_messages", config.max_messages).max(1);
@@ -139,6 +140,12 @@ impl Settings {
         config.cancel_token_hold_on_retransmit =
             map.text("totem.cancel_token_hold_on_retransmit") == Some("yes");
         config
+    }
+
+    /// Ids of the nodes that may take part; empty if strangers are welcome.
+    #[must_use]
+    pub fn known_nodes(&self) -> BTreeSet<u32> {
+        if self.block_unlisted { self.nodes.iter().map(|node| node.id).collect() } else { BTreeSet::new() }
     }
 
     /// Puts the effective values where clients look for them.

@@ -1,6 +1,7 @@
 //! Parameters of the ring and the rules that derive one from another (corosync.conf(5), totem).
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 /// Shortest value that any timeout may have, in ms.
 pub const TIMEOUT_MIN_MS: u32 = 30;
@@ -155,6 +156,8 @@ pub struct Config {
     pub seqno_unchanged_const: u32,
     pub fail_recv_const: u32,
     pub cancel_token_hold_on_retransmit: bool,
+    /// Nodes that may take part; packets that name others are dropped. Empty: anybody.
+    pub known_nodes: BTreeSet<u32>,
     /// Seed of the generator for the random delay of joins.
     pub seed: u64,
 }
@@ -173,6 +176,7 @@ impl Config {
             seqno_unchanged_const: 30,
             fail_recv_const: 2500,
             cancel_token_hold_on_retransmit: false,
+            known_nodes: BTreeSet::new(),
             seed: u64::from(nodeid),
         }
     }
