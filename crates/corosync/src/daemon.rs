@@ -20,7 +20,7 @@ use crate::state_dir::StateDir;
 use crate::stats::Counters;
 use crate::transport::Transport;
 
-pub use background::{announce_ready, background, is_background};
+pub use background::{announce_ready, announce_service, background, is_background, withdraw_service};
 pub use start::{Options, StartError, check, read_config, start};
 
 /// Why the daemon ends, as the exit status of the reference.

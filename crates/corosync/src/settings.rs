@@ -151,6 +151,10 @@ impl Settings {
     /// Puts the effective values where clients look for them.
     pub fn publish(&self, map: &mut Map) {
         map.set("nodelist.local_node_pos", self.position);
+        for (position, node) in self.nodes.iter().enumerate() {
+            // Where the file leaves the id to us, clients still look for it here.
+            map.set(&format!("nodelist.node.{position}.nodeid"), node.id);
+        }
         if map.get("totem.interface.0.bindnetaddr").is_none() {
             map.set("totem.interface.0.bindnetaddr", self.address.to_string().as_str());
         }
