@@ -34,9 +34,11 @@ const MAX_FEATURE_MAJOR: i64 = 3;
 /// When the input is no CIB, or was written by a manager that is too new.
 pub fn schedule(cib: &Document, opts: &Options) -> Result<Decision, Error> {
     check_input(cib)?;
-    let mut cluster = Cluster::unpack(cib, opts);
-    let graph = cluster.decide();
-    Ok(Decision { cluster, graph })
+    Ok(crate::with_deep_stack(|| {
+        let mut cluster = Cluster::unpack(cib, opts);
+        let graph = cluster.decide();
+        Decision { cluster, graph }
+    }))
 }
 
 /// Refuses what cannot be scheduled.

@@ -176,8 +176,7 @@ impl Cluster {
         };
         let restart_same = match (digest.restart.as_deref(), recorded_restart) {
             (Some(a), Some(b)) => a == b,
-            (None, None) => true,
-            _ => false,
+            _ => true,
         };
         let recorded = doc.attr(op, "op-digest");
         digest.result = if !restart_same {

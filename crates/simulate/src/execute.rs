@@ -1,9 +1,9 @@
 //! Pretends to execute a transition: every action succeeds unless the user wants it to fail.
 
 use crate::fake::{Agent, Fake, Outcome};
+use crate::record::Record;
 use scheduler::text::{Str, leading_int, parse_int, parse_uint};
 use scheduler::{Cluster, add_scores};
-use status::tree::Item;
 use std::collections::{BTreeMap, HashSet};
 use xml::{Document, Element};
 
@@ -13,7 +13,7 @@ const INFINITY: i64 = 1_000_000;
 /// How an execution went.
 #[derive(Debug, Default)]
 pub struct Executed {
-    pub items: Vec<Item>,
+    pub records: Vec<Record>,
     /// Complaints, for the standard error output.
     pub errors: Vec<String>,
     /// The transition could be executed to its end.
@@ -99,28 +99,34 @@ impl<'a> Run<'a> {
             ("pseudo_event", _) => {
                 let key = action.attr("operation_key").unwrap_or("(null)");
                 let place = node.map(|n| format!(" on {n}")).unwrap_or_default();
-                self.say(format!("Pseudo action:   {key}{place}"));
+                let mut record = Record::new("pseudo_action", format!("Pseudo action:   {key}{place}"), &[("task", key)]);
+                record.attrs.extend(node.map(|n| ("node", n.to_string())));
+                self.out.records.push(record);
             }
             ("rsc_op", task) => return self.resource_action(action, task),
             (_, "stonith") => self.fence(action),
             (_, task) => {
                 let rsc = action.child("primitive").and_then(|p| p.attr("id"));
                 let about = rsc.map(|r| format!(" for {r}")).unwrap_or_default();
-                self.say(format!("Cluster action:  {task}{about} on {}", node.unwrap_or("(null)")));
+                let node = node.unwrap_or("(null)");
+                let text = format!("Cluster action:  {task}{about} on {node}");
+                let mut record = Record::new("cluster_action", text, &[("task", task), ("node", node)]);
+                record.attrs.extend(rsc.map(|r| ("id", r.to_string())));
+                self.out.records.push(record);
             }
         }
         false
     }
 
-    fn say(&mut self, line: String) {
-        self.out.items.push(Item::Line(line));
+    fn say(&mut self, element: &'static str, line: String, attrs: &[(&'static str, &str)]) {
+        self.out.records.push(Record::new(element, line, attrs));
     }
 
     fn fence(&mut self, action: Element<'a>) {
         let target = action.attr("on_node").unwrap_or("");
         let attributes = action.child("attributes");
         let op = attributes.and_then(|a| a.attr("CRM_meta_stonith_action")).unwrap_or("(null)");
-        self.say(format!("Fencing {target} ({op})"));
+        self.say("fencing_action", format!("Fencing {target} ({op})"), &[("target", target), ("op", op)]);
         if !op.eq_ignore_ascii_case("on") {
             self.cib.take_down(target);
         }
@@ -133,7 +139,8 @@ impl<'a> Run<'a> {
         let long = primitive.attr("long-id").filter(|l| self.cluster.find_rsc(l).is_some());
         let rsc = long.filter(|_| self.cluster.find_rsc(config_id).is_none()).unwrap_or(config_id);
         if matches!(task, "delete" | "meta-data") {
-            self.say(format!("Resource action: {rsc:<15} {task} on {node}"));
+            let attrs = [("resource", rsc), ("op", task), ("node", node)];
+            self.say("rsc_action", format!("Resource action: {rsc:<15} {task} on {node}"), &attrs);
             return false;
         }
         let params = parameters(action);
@@ -146,7 +153,12 @@ impl<'a> Run<'a> {
         let state = self.cib.node_state(node, id);
         let Some(history) = self.cib.history(state, rsc, config_id, &agent) else { return false };
         let interval = if interval_ms == 0 { String::new() } else { format!("={interval_ms}") };
-        self.say(format!("Resource action: {rsc:<15} {task}{interval} on {node}"));
+        let text = format!("Resource action: {rsc:<15} {task}{interval} on {node}");
+        let mut record = Record::new("rsc_action", text, &[("resource", rsc), ("op", task), ("node", node)]);
+        if interval_ms > 0 {
+            record = record.with("interval", interval_ms.to_string());
+        }
+        self.out.records.push(record);
         let mut outcome = Outcome {
             rsc: config_id.to_string(),
             task: task.to_string(),
@@ -160,14 +172,12 @@ impl<'a> Run<'a> {
         let failure = self.wanted_failure(rsc, &outcome);
         if let Some((name, exit)) = &failure {
             outcome.exit = *exit;
-            self.say(format!("Pretending action {} failed with rc={exit}", action.attr("id").unwrap_or("")));
+            let text = format!("Pretending action {} failed with rc={exit}", action.attr("id").unwrap_or(""));
+            self.say("", text, &[]);
             let counted = Outcome { rsc: name.clone(), ..outcome.clone() };
             let fatal = self.is_fatal(task);
-            for (attr, value) in self.cib.count_failure(state, &counted, fatal) {
-                let id = self.cib.doc.attr(state, "id").unwrap_or("").to_string();
-                let path = self.cib.path(state);
-                self.say(format!("Injecting attribute {attr}={value} into {path} '{id}'"));
-            }
+            let set = self.cib.count_failure(state, &counted, fatal);
+            self.out.records.extend(self.cib.attribute_records(state, &set));
         }
         self.cib.record(history, &outcome);
         failure.is_some()

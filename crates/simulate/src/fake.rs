@@ -1,5 +1,6 @@
 //! A CIB of one's own, into which made-up events are written.
 
+use crate::record::Record;
 use scheduler::digest;
 use scheduler::text::{Str, leading_int, op_key, parse_int};
 use std::collections::BTreeMap;
@@ -155,7 +156,7 @@ impl Fake {
     }
 
     fn fill(&mut self, op: NodeId, key: &str, task: &str, call: i64, outcome: &Outcome) {
-        let transition = format!("-1:{call}:{}:{FAKE_TRANSITION}", outcome.target);
+        let transition = format!("{call}:-1:{}:{FAKE_TRANSITION}", outcome.target);
         let exit = if task == "notify" { 0 } else { outcome.exit };
         let when = outcome.when_s.to_string();
         let values = [
@@ -208,6 +209,17 @@ impl Fake {
         set
     }
 
+    /// Reports on attributes that were set.
+    pub fn attribute_records(&self, state: NodeId, set: &[(String, String)]) -> Vec<Record> {
+        let (id, path) = (self.doc.attr(state, "id").unwrap_or(""), self.path(state));
+        let record = |(name, value): &(String, String)| {
+            let text = format!("Injecting attribute {name}={value} into {path} '{id}'");
+            let attrs = [("name", name.as_str()), ("value", value), ("node_path", &path), ("cib_node", id)];
+            Record::new("inject_attr", text, &attrs)
+        };
+        set.iter().map(record).collect()
+    }
+
     fn set_transient(&mut self, state: NodeId, name: &str, value: &str) {
         let id = self.doc.attr(state, "id").unwrap_or("").to_string();
         let attrs = self.entry(state, "transient_attributes");
@@ -252,7 +264,7 @@ impl Fake {
     }
 
     /// Path of an element, as libxml2 writes it.
-    pub fn path(&self, node: NodeId) -> String {
+    fn path(&self, node: NodeId) -> String {
         let mut parts = Vec::new();
         let mut at = Some(node);
         while let Some(node) = at {

@@ -1,9 +1,9 @@
 //! Changes to the input that the user asks for.
 
 use crate::fake::{Agent, Fake, Outcome};
+use crate::record::Record;
 use scheduler::Cluster;
 use scheduler::text::{leading_int, parse_op_key};
-use status::tree::Item;
 
 /// What to change before the scheduler runs.
 #[derive(Debug, Clone, Default)]
@@ -37,57 +37,77 @@ impl Injections {
     }
 
     /// Makes the changes; returns what was done, and complaints.
-    pub fn apply(&self, cib: &mut Fake, cluster: &Cluster, when_s: i64) -> (Item, Vec<String>) {
-        let mut items = Vec::new();
-        let mut say = |text: String| items.push(Item::Line(text));
+    pub fn apply(&self, cib: &mut Fake, cluster: &Cluster, when_s: i64) -> (Vec<Record>, Vec<String>) {
+        let (mut out, mut errors) = (self.apply_options(cib), Vec::new());
+        out.extend(self.apply_nodes(cib));
+        out.extend(self.apply_tickets(cib));
+        for spec in &self.op_inject {
+            let text = format!("Injecting {spec} into the configuration");
+            out.push(Record::new("inject_spec", text, &[("spec", spec)]));
+            match inject_op(spec, cib, cluster, when_s) {
+                Ok(records) => out.extend(records),
+                Err(error) => errors.push(error),
+            }
+        }
+        (out, errors)
+    }
+
+    fn apply_options(&self, cib: &mut Fake) -> Vec<Record> {
+        let mut out = Vec::new();
         if let Some(quorum) = &self.quorum {
-            say(format!("Setting quorum: {quorum}"));
+            out.push(Record::new("quorum", format!("Setting quorum: {quorum}"), &[("value", quorum)]));
             let root = cib.doc.root();
             cib.doc.set_attr(root, "have-quorum", quorum);
         }
         if let Some(watchdog) = &self.watchdog {
-            say(format!("Setting watchdog: {watchdog}"));
+            out.push(Record::new("watchdog", format!("Setting watchdog: {watchdog}"), &[("value", watchdog)]));
             cib.set_option("have-watchdog", watchdog);
         }
+        out
+    }
+
+    fn apply_nodes(&self, cib: &mut Fake) -> Vec<Record> {
+        let mut out = Vec::new();
+        let mut say = |action: &str, node: &str, text: String| {
+            out.push(Record::new("modify_node", text, &[("action", action), ("node", node)]));
+        };
         for node in &self.node_up {
-            say(format!("Bringing node {node} online"));
+            say("Online", node, format!("Bringing node {node} online"));
             cib.set_node(node, true);
         }
         for node in &self.node_down {
-            say(format!("Taking node {node} offline"));
+            say("Offline", node, format!("Taking node {node} offline"));
             cib.take_down(node);
         }
         for node in &self.node_fail {
-            say(format!("Failing node {node}"));
+            say("Failing", node, format!("Failing node {node}"));
             let state = cib.set_node(node, true);
             cib.doc.set_attr(state, "in_ccm", "false");
         }
+        out
+    }
+
+    fn apply_tickets(&self, cib: &mut Fake) -> Vec<Record> {
         let tickets = [
-            (&self.ticket_grant, "Granting ticket", "", "granted", true),
-            (&self.ticket_revoke, "Revoking ticket", "", "granted", false),
-            (&self.ticket_standby, "Making ticket", " standby", "standby", true),
-            (&self.ticket_activate, "Activating ticket", "", "standby", false),
+            (&self.ticket_grant, "Granting", "Granting ticket", "", "granted", true),
+            (&self.ticket_revoke, "Revoking", "Revoking ticket", "", "granted", false),
+            (&self.ticket_standby, "Standby", "Making ticket", " standby", "standby", true),
+            (&self.ticket_activate, "Activating", "Activating ticket", "", "standby", false),
         ];
-        for (list, before, after, attr, value) in tickets {
+        let mut out = Vec::new();
+        for (list, action, before, after, attr, value) in tickets {
             for ticket in list {
-                say(format!("{before} {ticket}{after}"));
+                let text = format!("{before} {ticket}{after}");
+                out.push(Record::new("modify_ticket", text, &[("action", action), ("ticket", ticket)]));
                 cib.set_ticket(ticket, attr, value);
             }
         }
-        let mut errors = Vec::new();
-        for spec in &self.op_inject {
-            say(format!("Injecting {spec} into the configuration"));
-            match inject_op(spec, cib, cluster, when_s) {
-                Ok(lines) => lines.into_iter().for_each(&mut say),
-                Err(error) => errors.push(error),
-            }
-        }
-        (Item::list("Performing Requested Modifications", items), errors)
+        out
     }
 }
 
 /// Writes the result of an operation, `RSC_TASK_INTERVAL@NODE=EXITCODE`, into the history.
-fn inject_op(spec: &str, cib: &mut Fake, cluster: &Cluster, when_s: i64) -> Result<Vec<String>, String> {
+fn inject_op(spec: &str, cib: &mut Fake, cluster: &Cluster, when_s: i64) -> Result<Vec<Record>, String> {
     let (key, rest) = spec.split_once('@').ok_or_else(|| bad_spec(spec, 1))?;
     let (node, code) = rest.split_once('=').ok_or_else(|| bad_spec(spec, 2))?;
     let (exit, _) = leading_int(code).ok_or_else(|| bad_spec(spec, 2))?;
@@ -107,16 +127,14 @@ fn inject_op(spec: &str, cib: &mut Fake, cluster: &Cluster, when_s: i64) -> Resu
         ..Outcome::default()
     };
     let infinity = task == "stop" || (task == "start" && cluster.config.start_failure_fatal);
-    let path = cib.path(state);
+    let set = cib.count_failure(state, &outcome, infinity);
+    let records = cib.attribute_records(state, &set);
     let id = cib.doc.attr(state, "id").unwrap_or("").to_string();
-    let counted = cib.count_failure(state, &outcome, infinity);
-    let lines = counted.iter().map(|(attr, value)| format!("Injecting attribute {attr}={value} into {path} '{id}'"));
-    let lines = lines.collect();
     let history = cib.history(state, name, name, &agent).ok_or_else(|| {
         format!("Resource {name} not found in the status section of {id} (supply class and type to continue)")
     })?;
     cib.record(history, &outcome);
-    Ok(lines)
+    Ok(records)
 }
 
 fn bad_spec(spec: &str, found: usize) -> String {

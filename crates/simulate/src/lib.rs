@@ -3,6 +3,7 @@
 pub mod execute;
 pub mod fake;
 pub mod inject;
+pub mod record;
 pub mod render;
 pub mod sim;
 pub mod suite;

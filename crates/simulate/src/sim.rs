@@ -3,6 +3,7 @@
 use crate::execute::{Executed, execute};
 use crate::fake::Fake;
 use crate::inject::Injections;
+use crate::record::Part;
 use crate::{render, summary};
 use scheduler::iso8601::Time;
 use scheduler::{Cluster, Graph, Line, Options};
@@ -34,6 +35,9 @@ pub struct Request {
     pub utilization: bool,
     pub sanitized: bool,
     pub failcounts: bool,
+    pub attributes: bool,
+    /// Prepare XML as well.
+    pub xml: bool,
     /// Only scores, no status and summary.
     pub quiet: bool,
 }
@@ -49,7 +53,7 @@ impl Request {
 /// What a run found and printed.
 #[derive(Debug, Default)]
 pub struct Run {
-    pub items: Vec<Item>,
+    pub parts: Vec<Part>,
     /// For the standard error output.
     pub errors: Vec<String>,
     /// The input with the changes.
@@ -92,10 +96,23 @@ pub fn options(cib: &Document, request: &Request) -> (Options, Option<String>) {
     (options, line)
 }
 
-fn status(cluster: &mut Cluster, title: &str, request: &Request, pending: bool) -> Item {
-    let show = Show { inactive: true, failed_detail: true, pending, ..Show::default() };
-    let wanted = Sections { failcounts: request.failcounts, ..Sections::SHORT };
-    Item::list(title, sections(cluster, &show, &wanted, &Outside::default()))
+fn status(cluster: &mut Cluster, revised: bool, request: &Request) -> Part {
+    let show = Show { inactive: true, failed_detail: true, pending: !revised, ..Show::default() };
+    let wanted =
+        Sections { failcounts: request.failcounts, attributes: request.attributes, ..Sections::SHORT };
+    let outside = Outside::default();
+    let items = sections(cluster, &show, &wanted, &outside);
+    let xml = request.xml.then(|| {
+        let mut doc = Document::new("status");
+        let root = doc.root();
+        status::xml::xml(&mut doc, root, cluster, &show, &wanted, &outside);
+        doc
+    });
+    let (title, element) = match revised {
+        false => ("Current cluster status", "cluster_status"),
+        true => ("Revised Cluster Status", "revised_cluster_status"),
+    };
+    Part::Status { title, element, items, xml }
 }
 
 /// Runs.
@@ -104,6 +121,10 @@ fn status(cluster: &mut Cluster, title: &str, request: &Request, pending: bool) 
 /// When the input is no CIB, or one that is too new.
 pub fn run(cib: &Document, request: &Request) -> Result<Run, scheduler::Error> {
     scheduler::check_input(cib)?;
+    Ok(scheduler::with_deep_stack(|| run_here(cib, request)))
+}
+
+fn run_here(cib: &Document, request: &Request) -> Run {
     let mut run = Run { complete: true, ..Run::default() };
     let mut fake = Fake::new(cib);
     let (opts, date) = options(cib, request);
@@ -116,10 +137,11 @@ pub fn run(cib: &Document, request: &Request) -> Result<Run, scheduler::Error> {
         run.current_status(&mut cluster, request);
     }
     if request.injections.any() {
-        let (item, errors) = request.injections.apply(&mut fake, &cluster, request.now_s);
+        let (records, errors) = request.injections.apply(&mut fake, &cluster, request.now_s);
         run.errors.extend(errors);
         if !request.quiet {
-            run.part(item);
+            let (title, element) = ("Performing Requested Modifications", "modifications");
+            run.parts.push(Part::List { title, element, records });
         }
         let (opts, date) = options(&fake.doc, request);
         cluster = Cluster::unpack(&fake.doc, &opts);
@@ -127,7 +149,7 @@ pub fn run(cib: &Document, request: &Request) -> Result<Run, scheduler::Error> {
     }
     run.input = Some(fake.doc.clone());
     if !request.process && !request.simulate {
-        return Ok(run);
+        return run;
     }
     let graph = cluster.decide();
     run.decision(&cluster, request);
@@ -135,73 +157,65 @@ pub fn run(cib: &Document, request: &Request) -> Result<Run, scheduler::Error> {
         run.execution(&mut fake, &cluster, &graph, request);
     }
     run.decided = Some((cluster, graph));
-    Ok(run)
+    run
 }
 
 impl Run {
-    /// Adds a part, with an empty line before it.
-    fn part(&mut self, item: Item) {
-        if !self.items.is_empty() {
-            self.items.push(Item::Space);
-        }
-        self.items.push(item);
-    }
-
     fn announce(&mut self, request: &Request, line: Option<&String>) {
         if let Some(line) = line.filter(|_| !request.quiet) {
-            self.items.push(Item::Line(line.clone()));
+            self.parts.push(Part::Notice(Item::Line(line.clone())));
         }
     }
 
     fn current_status(&mut self, cluster: &mut Cluster, request: &Request) {
         if cluster.config.maintenance {
-            self.items.extend(sections::maintenance(cluster));
+            self.parts.extend(sections::maintenance(cluster).map(Part::Notice));
         }
         let (total, disabled, blocked) = sections::counts(cluster);
         if disabled > 0 || blocked > 0 {
-            self.items.push(Item::line(format!(
+            self.parts.push(Part::Notice(Item::line(format!(
                 "{disabled} of {total} resource instances DISABLED and {blocked} BLOCKED from further action due to failure"
-            )));
+            ))));
         }
-        let item = status(cluster, "Current cluster status", request, true);
-        self.part(item);
+        self.parts.push(status(cluster, false, request));
     }
 
     fn decision(&mut self, cluster: &Cluster, request: &Request) {
-        let title = match (request.scores, request.utilization) {
-            (true, true) => Some("Assignment Scores and Utilization Information"),
-            (true, false) => Some("Assignment Scores"),
-            (false, true) => Some("Utilization Information"),
+        let list = match (request.scores, request.utilization) {
+            (true, true) => {
+                Some(("Assignment Scores and Utilization Information", "allocations_utilizations"))
+            }
+            (true, false) => Some(("Assignment Scores", "allocations")),
+            (false, true) => Some(("Utilization Information", "utilizations")),
             (false, false) => None,
         };
-        if let Some(title) = title {
+        if let Some((title, element)) = list {
             let shown = cluster.lines.iter().filter(|line| !request.quiet || !matches!(line, Line::Info(_)));
-            let lines: Vec<Item> = shown.map(|line| Item::Line(render::line(line))).collect();
-            if request.quiet {
-                self.items.extend(lines);
-            } else {
-                self.part(Item::list(title, lines));
-            }
+            let records = shown.map(render::record).collect();
+            self.parts.push(match request.quiet {
+                true => Part::Bare(records),
+                false => Part::List { title, element, records },
+            });
         }
         if !request.quiet {
-            self.part(summary::summary(cluster));
+            let records = summary::summary(cluster);
+            self.parts.push(Part::List { title: "Transition Summary", element: "actions", records });
         }
     }
 
     fn execution(&mut self, fake: &mut Fake, cluster: &Cluster, graph: &Graph, request: &Request) {
         let graph = cluster.graph_xml(graph);
-        let Executed { items, errors, complete } = execute(&graph, cluster, fake, &request.op_fail, request.now_s);
+        let Executed { records, errors, complete } = execute(&graph, cluster, fake, &request.op_fail, request.now_s);
         self.errors.extend(errors);
         self.complete = complete;
         self.output = Some(fake.doc.clone());
         if request.quiet {
             return;
         }
-        self.part(Item::list("Executing Cluster Transition", items));
+        self.parts.push(Part::List { title: "Executing Cluster Transition", element: "transition", records });
         let (opts, date) = options(&fake.doc, request);
         self.announce(request, date.as_ref());
         let mut after = Cluster::unpack(&fake.doc, &opts);
-        let revised = status(&mut after, "Revised Cluster Status", request, false);
-        self.part(revised);
+        self.parts.push(status(&mut after, true, request));
     }
 }

@@ -1,8 +1,8 @@
 //! The transition summary: what is going to happen to nodes and resources, and why.
 
+use crate::record::Record;
 use scheduler::text::op_key;
 use scheduler::{ActIx, Action, Cluster, NodeIx, Role, RscIx, Variant, af, rf};
-use status::tree::Item;
 
 /// Width of the longest word for a change.
 const CHANGE_WIDTH: usize = 8;
@@ -13,26 +13,30 @@ struct Change {
     rsc: String,
     details: String,
     reason: String,
+    attrs: Vec<(&'static str, String)>,
 }
 
 /// The summary of a decision.
-pub fn summary(cluster: &Cluster) -> Item {
-    let mut items: Vec<Item> = cluster.actions.indices().rev().filter_map(|a| node_line(cluster, a)).collect();
+pub fn summary(cluster: &Cluster) -> Vec<Record> {
+    let mut records: Vec<Record> = cluster.actions.indices().rev().filter_map(|a| node_line(cluster, a)).collect();
     let mut changes = Vec::new();
     for rsc in &cluster.top {
         Changes { cluster, out: &mut changes }.resource(*rsc);
     }
     let width = |text: fn(&Change) -> &str| changes.iter().map(|c| text(c).chars().count()).max().unwrap_or(0);
     let (ids, details) = (width(|c| &c.rsc), width(|c| &c.details));
-    items.extend(changes.iter().map(|c| {
+    records.extend(changes.into_iter().map(|c| {
         let space = if c.reason.is_empty() { "" } else { "  " };
         let (what, rsc, text, reason) = (c.what, &c.rsc, &c.details, &c.reason);
-        Item::line(format!("{what:<CHANGE_WIDTH$}   {rsc:<ids$}   ( {text:>details$} ){space}{reason}"))
+        let text = format!("{what:<CHANGE_WIDTH$}   {rsc:<ids$}   ( {text:>details$} ){space}{reason}");
+        let mut attrs = vec![("action", what.to_string()), ("resource", rsc.clone())];
+        attrs.extend(c.attrs);
+        Record { text, element: "rsc_action", attrs }
     }));
-    Item::list("Transition Summary", items)
+    records
 }
 
-fn node_line(cluster: &Cluster, action: ActIx) -> Option<Item> {
+fn node_line(cluster: &Cluster, action: ActIx) -> Option<Record> {
     let a = &cluster.actions[action];
     if a.rsc.is_some() || a.is(af::OPTIONAL) {
         return None;
@@ -49,7 +53,8 @@ fn node_line(cluster: &Cluster, action: ActIx) -> Option<Item> {
     };
     // As in the reference, what has no reason is not listed.
     let reason = a.reason.as_ref()?;
-    Some(Item::line(format!("{task} {name} '{reason}'")))
+    let attrs = [("task", task.as_str()), ("node", &name), ("reason", reason)];
+    Some(Record::new("node_action", format!("{task} {name} '{reason}'"), &attrs))
 }
 
 struct Changes<'a> {
@@ -193,29 +198,44 @@ impl Changes<'_> {
             (None, true) => String::new(),
         };
         let rsc = self.cluster.rscs[at.rsc].id.to_string();
-        self.out.push(Change { what, rsc, details: self.details(at), reason });
+        let (details, mut attrs) = self.details(at);
+        attrs.extend(source.unwrap_or(action).reason.as_ref().map(|r| ("reason", r.to_string())));
+        if !runnable {
+            attrs.push(("blocked", "true".to_string()));
+        }
+        self.out.push(Change { what, rsc, details, reason, attrs });
     }
 
-    fn details(&self, at: Move) -> String {
+    /// Places and roles, for people and as attributes.
+    fn details(&self, at: Move) -> (String, Vec<(&'static str, String)>) {
         let r = &self.cluster.rscs[at.rsc];
         let role = if at.from.is_some() && r.role == Role::Stopped { Role::Started } else { r.role };
         let next = r.next_role;
         let with_role = role > Role::Started || next > Role::Unpromoted;
-        let name = |node: NodeIx| self.cluster.node_name(node);
-        let (was, is) = (role.text(), next.text());
-        match (at.from, at.to) {
-            (None, to) if with_role => format!("{was} -> {is} {}", to.map_or("", name)),
-            (None, to) => to.map_or("", name).to_string(),
-            (Some(from), None) if with_role => format!("{was} {}", name(from)),
-            (Some(from), None) => name(from).to_string(),
-            (Some(from), Some(to)) => match (role == next, from == to) {
-                (true, true) if with_role => format!("{was} {}", name(from)),
-                (true, true) => name(from).to_string(),
-                (true, false) if with_role => format!("{} -> {} {was}", name(from), name(to)),
-                (true, false) => format!("{} -> {}", name(from), name(to)),
-                (false, true) => format!("{was} -> {is} {}", name(from)),
-                (false, false) => format!("{was} {} -> {is} {}", name(from), name(to)),
-            },
-        }
+        let name = |node: Option<NodeIx>| node.map_or("", |n| self.cluster.node_name(n));
+        let (from, to, was, is) = (name(at.from), name(at.to), role.text(), next.text());
+        let (same_role, same_host) = (role == next, at.from == at.to);
+        let (text, attrs): (String, &[(&'static str, &str)]) = match (at.from, at.to) {
+            (None, _) if with_role => {
+                (format!("{was} -> {is} {to}"), &[("role", was), ("next-role", is), ("dest", to)])
+            }
+            (None, _) => (to.to_string(), &[("node", to)]),
+            (_, None) if with_role => (format!("{was} {from}"), &[("role", was), ("node", from)]),
+            (_, None) => (from.to_string(), &[("node", from)]),
+            _ if with_role && same_role && same_host => (format!("{was} {from}"), &[("role", was), ("source", from)]),
+            _ if same_role && same_host => (from.to_string(), &[("source", from)]),
+            _ if with_role && same_role => {
+                (format!("{from} -> {to} {was}"), &[("source", from), ("dest", to), ("role", was)])
+            }
+            _ if same_role => (format!("{from} -> {to}"), &[("source", from), ("dest", to)]),
+            _ if same_host => {
+                (format!("{was} -> {is} {from}"), &[("role", was), ("next-role", is), ("source", from)])
+            }
+            _ => (
+                format!("{was} {from} -> {is} {to}"),
+                &[("role", was), ("source", from), ("next-role", is), ("dest", to)],
+            ),
+        };
+        (text, attrs.iter().map(|(name, value)| (*name, (*value).to_string())).collect())
     }
 }

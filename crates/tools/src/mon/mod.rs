@@ -190,7 +190,7 @@ fn xml(shape: &Shape, cluster: &mut Cluster, overview: &Overview, command: &str)
         let attributes = [
             ("sys_from", manager.from.as_str()),
             ("state", manager.state.as_str()),
-            ("last_updated", seen.trim_end_matches('Z')),
+            ("last_updated", seen.as_str()),
         ];
         doc.append_with(root, "pacemakerd", &attributes);
     }
