@@ -85,7 +85,8 @@ pub fn xml(parts: &[Part], doc: &mut Document, parent: NodeId) {
 
 fn append(doc: &mut Document, parent: NodeId, records: &[Record]) {
     for record in records.iter().filter(|r| !r.element.is_empty()) {
-        let attrs: Vec<(&str, &str)> = record.attrs.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let attrs: Vec<(&str, &str)> =
+            record.attrs.iter().map(|(name, value)| (*name, value.as_str())).collect();
         doc.append_with(parent, record.element, &attrs);
     }
 }
