@@ -2,7 +2,7 @@
 //! what refers to them, guest nodes and bundles get the resources that the cluster adds for them.
 //! The result is read-only for all later stages.
 
-use crate::text::{Str, interval_ms, min_int, parse_bool};
+use crate::text::{Str, min_int, parse_bool};
 use std::collections::{HashMap, HashSet};
 use xml::{Document, NodeId};
 
@@ -611,9 +611,4 @@ fn run_options(config: &BundleConfig, offset: usize, ip: Option<&str>) -> (Strin
     }
     out += &format!(" {}", config.host_options);
     (out, points.join(","))
-}
-
-/// Interval of an `<op>`, for callers that hold only the document.
-pub fn op_interval_ms(doc: &Document, op: NodeId) -> u32 {
-    interval_ms(doc.attr(op, "interval"))
 }

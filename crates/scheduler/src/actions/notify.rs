@@ -126,7 +126,8 @@ impl Cluster {
         for action in r.actions.iter().rev() {
             let a = &self.actions[*action];
             let Some(node) = a.node.filter(|_| !a.is(af::OPTIONAL)) else { continue };
-            if !(a.task == "stop" && self.nodes[node].unclean) && !a.is(af::RUNNABLE) {
+            let stop_by_fencing = a.task == "stop" && self.nodes[node].unclean;
+            if !stop_by_fencing && !a.is(af::RUNNABLE) {
                 continue;
             }
             let entry = (rsc, Some(node));

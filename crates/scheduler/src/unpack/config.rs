@@ -18,7 +18,6 @@ enum Kind {
     Bool,
     Interval,
     Integer,
-    Text,
     Words(&'static [&'static str]),
 }
 
@@ -74,7 +73,6 @@ const KNOWN: &[Known] = &[
 
 fn valid(kind: Kind, value: &str) -> bool {
     match kind {
-        Kind::Text => true,
         Kind::Bool => parse_bool(value).is_some(),
         Kind::Interval => value.starts_with('P') || crate::text::parse_ms(value).is_some(),
         Kind::Integer => {

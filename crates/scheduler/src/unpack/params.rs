@@ -3,7 +3,7 @@
 use crate::cluster::Cluster;
 use crate::model::*;
 use crate::rules::{RuleInput, unpack_table};
-use crate::text::{Str, Table, interval_ms, ms_to_s, parse_int, parse_ms};
+use crate::text::{Str, Table, interval_ms, ms_to_s, parse_ms};
 use std::sync::Arc;
 use xml::NodeId;
 
@@ -117,10 +117,11 @@ impl Cluster {
             }
         }
         let is_probe = interval == 0 && task == "monitor";
-        if is_probe && !meta.contains("timeout") {
-            if let Some(timeout) = self.most_frequent_monitor(rsc).and_then(|op| op.timeout.clone()) {
-                meta.set(Str::lit("timeout"), timeout);
-            }
+        if is_probe
+            && !meta.contains("timeout")
+            && let Some(timeout) = self.most_frequent_monitor(rsc).and_then(|op| op.timeout.clone())
+        {
+            meta.set(Str::lit("timeout"), timeout);
         }
         unpack_table(&doc, self.op_defaults, "meta_attributes", &input, &mut next, &mut meta);
         self.recheck_time(next);
@@ -131,10 +132,9 @@ impl Cluster {
         }
         if class.as_deref().is_some_and(|c| c.eq_ignore_ascii_case("stonith"))
             && (task == "start" || is_probe)
+            && let Some(timeout) = self.params(rsc, node).get_str("pcmk_monitor_timeout")
         {
-            if let Some(timeout) = self.params(rsc, node).get_str("pcmk_monitor_timeout") {
-                meta.set(Str::lit("timeout"), timeout);
-            }
+            meta.set(Str::lit("timeout"), timeout);
         }
         let timeout =
             meta.get("timeout").and_then(parse_ms).filter(|ms| *ms > 0).unwrap_or(DEFAULT_TIMEOUT_MS);
@@ -278,10 +278,5 @@ impl Cluster {
             _ if task == "promote" => Role::Unpromoted,
             _ => Role::Started,
         }
-    }
-
-    /// Number in an operation's `call-id` and the like; -1 if it has none.
-    pub(crate) fn op_number(&self, op: NodeId, name: &str) -> i64 {
-        self.doc.attr(op, name).and_then(parse_int).unwrap_or(-1)
     }
 }
