@@ -229,10 +229,11 @@ impl Fake {
 
     /// Reports on attributes that were set.
     pub fn attribute_records(&self, state: NodeId, set: &[(String, String)]) -> Vec<Record> {
-        let (id, path) = (self.doc.attr(state, "id").unwrap_or(""), self.path(state));
+        // The reference names the path within its own copy of the element.
+        let (id, path) = (self.doc.attr(state, "id").unwrap_or(""), "/node_state");
         let record = |(name, value): &(String, String)| {
             let text = format!("Injecting attribute {name}={value} into {path} '{id}'");
-            let attrs = [("name", name.as_str()), ("value", value), ("node_path", &path), ("cib_node", id)];
+            let attrs = [("name", name.as_str()), ("value", value), ("node_path", path), ("cib_node", id)];
             Record::new("inject_attr", text, &attrs)
         };
         set.iter().map(record).collect()
@@ -283,25 +284,5 @@ impl Fake {
             self.doc.append_with(set, "nvpair", &[("id", &id), ("name", name)])
         });
         self.doc.set_attr(pair, "value", value);
-    }
-
-    /// Path of an element, as libxml2 writes it.
-    fn path(&self, node: NodeId) -> String {
-        let mut parts = Vec::new();
-        let mut at = Some(node);
-        while let Some(node) = at {
-            at = self.doc.parent(node);
-            let name = self.doc.name(node);
-            let twins: Vec<NodeId> = match at {
-                Some(parent) => self.doc.element(parent).children_named(name).map(Element::id).collect(),
-                None => vec![node],
-            };
-            parts.push(match twins.iter().position(|t| *t == node) {
-                Some(position) if twins.len() > 1 => format!("/{name}[{}]", position + 1),
-                _ => format!("/{name}"),
-            });
-        }
-        parts.reverse();
-        parts.concat()
     }
 }

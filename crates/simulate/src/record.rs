@@ -42,7 +42,12 @@ pub enum Part {
 pub fn text(parts: &[Part]) -> Vec<Item> {
     let mut out = Vec::new();
     for part in parts {
-        let lines = |records: &[Record]| records.iter().map(|r| Item::line(&*r.text)).collect();
+        // Notices among records stand at the margin.
+        let line = |r: &Record| match r.element {
+            "" => Item::Raw(r.text.clone()),
+            _ => Item::line(&*r.text),
+        };
+        let lines = |records: &[Record]| records.iter().map(line).collect();
         let item = match part {
             Part::Notice(item) => {
                 out.push(item.clone());
