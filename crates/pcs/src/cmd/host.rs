@@ -87,8 +87,12 @@ fn share(context: &mut Context<'_>, known: &KnownHosts, new: &[Host]) -> Outcome
     let Some(members) = crate::model::nodes::in_corosync_conf(&context.paths.corosync_conf) else {
         return Ok(());
     };
-    let targets: Vec<Host> =
-        members.iter().filter_map(|name| known.hosts.get(name)).filter(|h| !new.contains(h)).cloned().collect();
+    let targets: Vec<Host> = members
+        .iter()
+        .filter_map(|name| known.hosts.get(name))
+        .filter(|h| !new.contains(h))
+        .cloned()
+        .collect();
     let body = known_hosts_body(new);
     let calls = targets.into_iter().map(|host| Call {
         host,
@@ -104,7 +108,9 @@ fn share(context: &mut Context<'_>, known: &KnownHosts, new: &[Host]) -> Outcome
     });
     if !failed.is_empty() {
         let list = crate::report::quoted_list(&failed);
-        context.warn(format!("Unable to synchronize and save known-hosts on nodes: {list}. Run 'pcs host auth' there."));
+        context.warn(format!(
+            "Unable to synchronize and save known-hosts on nodes: {list}. Run 'pcs host auth' there."
+        ));
     }
     Ok(())
 }
@@ -154,7 +160,8 @@ fn split_address(text: &str) -> Result<(String, u16), Failure> {
     };
     let number = |port: &str| port.parse::<u16>().ok().filter(|p| *p > 0).ok_or_else(|| wrong(port));
     if let Some(rest) = text.strip_prefix('[') {
-        let (address, port) = rest.split_once(']').ok_or_else(|| Failure::usage(format!("Invalid address '{text}'")))?;
+        let (address, port) =
+            rest.split_once(']').ok_or_else(|| Failure::usage(format!("Invalid address '{text}'")))?;
         return match port.strip_prefix(':') {
             Some(port) => Ok((address.into(), number(port)?)),
             None => Ok((address.into(), PORT)),
@@ -226,12 +233,8 @@ pub(super) fn call_all(
     timeout: Duration,
     mut each: impl FnMut(&mut Context<'_>, &str, &Result<String, ReplyError>),
 ) -> Result<BTreeMap<String, Result<String, ReplyError>>, Failure> {
-    let calls = hosts.iter().map(|host| Call {
-        host: host.clone(),
-        path: path.into(),
-        body: body.clone(),
-        timeout,
-    });
+    let calls =
+        hosts.iter().map(|host| Call { host: host.clone(), path: path.into(), body: body.clone(), timeout });
     let mut replies = BTreeMap::new();
     fleet()?.run(calls.collect(), |host, reply| {
         each(context, &host.name, &reply);
@@ -246,7 +249,8 @@ mod tests {
 
     #[test]
     fn hosts_and_addresses() {
-        let words: Vec<String> = "n1 addr=10.0.0.1 n2 addr=[fe80::1]:2225 n3".split(' ').map(String::from).collect();
+        let words: Vec<String> =
+            "n1 addr=10.0.0.1 n2 addr=[fe80::1]:2225 n3".split(' ').map(String::from).collect();
         let hosts = parse(&words).unwrap();
         let places: Vec<(&str, u16)> = hosts.iter().map(|h| (h.address.as_str(), h.port)).collect();
         assert_eq!(places, [("10.0.0.1", 2224), ("fe80::1", 2225), ("n3", 2224)]);

@@ -118,9 +118,9 @@ fn judge(host: &Host, status: StatusCode, body: String) -> Reply {
 
 async fn exchange(call: &Call, tls: TlsConnector) -> Result<(StatusCode, String), String> {
     let host = &call.host;
-    let stream = TcpStream::connect((host.address.as_str(), host.port)).await.map_err(|e| {
-        format!("Failed to connect to {} port {}: {e}", host.address, host.port)
-    })?;
+    let stream = TcpStream::connect((host.address.as_str(), host.port))
+        .await
+        .map_err(|e| format!("Failed to connect to {} port {}: {e}", host.address, host.port))?;
     let name = ServerName::try_from(host.address.clone())
         .or_else(|_| ServerName::try_from("pcsd"))
         .map_err(|e| e.to_string())?;
@@ -139,7 +139,8 @@ async fn exchange(call: &Call, tls: TlsConnector) -> Result<(StatusCode, String)
 
 fn request(call: &Call) -> Result<Request<Full<Bytes>>, String> {
     let host = &call.host;
-    let authority = if host.address.contains(':') { format!("[{}]", host.address) } else { host.address.clone() };
+    let authority =
+        if host.address.contains(':') { format!("[{}]", host.address) } else { host.address.clone() };
     let mut builder = Request::builder()
         .uri(format!("/{}", call.path))
         .header(header::HOST, format!("{authority}:{}", host.port))
@@ -169,8 +170,12 @@ mod tests {
     #[test]
     fn a_host_that_is_not_there_is_named() {
         let host = Host { address: "127.0.0.1".into(), port: 1, ..Host::unknown("n1") };
-        let call =
-            Call { host, path: "remote/check_auth".into(), body: Body::None, timeout: Duration::from_secs(5) };
+        let call = Call {
+            host,
+            path: "remote/check_auth".into(),
+            body: Body::None,
+            timeout: Duration::from_secs(5),
+        };
         let mut replies = Vec::new();
         Fleet::new().unwrap().run(vec![call], |host, reply| replies.push((host.name.clone(), reply)));
         let (name, Err(error)) = &replies[0] else { panic!("answered") };

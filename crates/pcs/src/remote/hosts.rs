@@ -63,9 +63,11 @@ impl KnownHosts {
             data_version: value.get("data_version").and_then(Value::as_u64).unwrap_or(0),
             hosts: BTreeMap::new(),
         };
-        let hosts = value.get("known_hosts").and_then(Value::as_object).ok_or_else(|| wrong("no known_hosts"))?;
+        let hosts =
+            value.get("known_hosts").and_then(Value::as_object).ok_or_else(|| wrong("no known_hosts"))?;
         for (name, host) in hosts {
-            let destination = host.get("dest_list").and_then(|l| l.get(0)).ok_or_else(|| wrong("no dest_list"))?;
+            let destination =
+                host.get("dest_list").and_then(|l| l.get(0)).ok_or_else(|| wrong("no dest_list"))?;
             let address = destination.get("addr").and_then(Value::as_str).ok_or_else(|| wrong("no addr"))?;
             let port = destination.get("port").and_then(Value::as_u64).unwrap_or(PORT.into());
             let token = host.get("token").and_then(Value::as_str).unwrap_or_default();
@@ -136,7 +138,12 @@ mod tests {
 
     #[test]
     fn rubbish_is_refused() {
-        for text in ["[]", "{", r#"{"known_hosts": {"a": {}}}"#, r#"{"known_hosts": {"a": {"dest_list": [{"addr": "x", "port": 99999}]}}}"#] {
+        for text in [
+            "[]",
+            "{",
+            r#"{"known_hosts": {"a": {}}}"#,
+            r#"{"known_hosts": {"a": {"dest_list": [{"addr": "x", "port": 99999}]}}}"#,
+        ] {
             assert!(KnownHosts::parse(text).is_err(), "{text}");
         }
     }

@@ -29,18 +29,39 @@ pub struct Plan {
 const TRANSPORTS: &[&str] = &["knet", "udp", "udpu"];
 const LOG_FILE: &str = "/var/log/corosync/corosync.log";
 const TOTEM: &[&str] = &[
-    "block_unlisted_ips", "consensus", "downcheck", "fail_recv_const", "heartbeat_failures_allowed", "hold",
-    "join", "max_messages", "max_network_delay", "merge", "miss_count_const", "send_join",
-    "seqno_unchanged_const", "token", "token_coefficient", "token_retransmit",
-    "token_retransmits_before_loss_const", "window_size",
+    "block_unlisted_ips",
+    "consensus",
+    "downcheck",
+    "fail_recv_const",
+    "heartbeat_failures_allowed",
+    "hold",
+    "join",
+    "max_messages",
+    "max_network_delay",
+    "merge",
+    "miss_count_const",
+    "send_join",
+    "seqno_unchanged_const",
+    "token",
+    "token_coefficient",
+    "token_retransmit",
+    "token_retransmits_before_loss_const",
+    "window_size",
 ];
-const QUORUM: &[&str] = &["auto_tie_breaker", "last_man_standing", "last_man_standing_window", "wait_for_all"];
+const QUORUM: &[&str] =
+    &["auto_tie_breaker", "last_man_standing", "last_man_standing_window", "wait_for_all"];
 const KNET: &[&str] = &["ip_version", "knet_pmtud_interval", "link_mode"];
 const UDP: &[&str] = &["ip_version", "netmtu"];
 const CRYPTO: &[&str] = &["cipher", "hash", "model"];
 const COMPRESSION: &[&str] = &["level", "model", "threshold"];
 const LINK_KNET: &[&str] = &[
-    "link_priority", "linknumber", "mcastport", "ping_interval", "ping_precision", "ping_timeout", "pong_count",
+    "link_priority",
+    "linknumber",
+    "mcastport",
+    "ping_interval",
+    "ping_precision",
+    "ping_timeout",
+    "pong_count",
     "transport",
 ];
 const LINK_UDP: &[&str] = &["bindnetaddr", "broadcast", "mcastaddr", "mcastport", "ttl"];
@@ -56,8 +77,13 @@ impl Plan {
         if self.name.is_empty() {
             issues.push(Issue::new("cluster name cannot be empty"));
         } else if self.name.contains(['/', '\n', '{', '}']) {
-            issues.push(Issue::new(format!("'{}' is not a valid cluster name value", self.name.escape_debug())));
-        } else if self.name.len() > NAME_GFS2_MAX || !self.name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c)) {
+            issues.push(Issue::new(format!(
+                "'{}' is not a valid cluster name value",
+                self.name.escape_debug()
+            )));
+        } else if self.name.len() > NAME_GFS2_MAX
+            || !self.name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
+        {
             issues.push(Issue::forceable(format!(
                 "Chosen cluster name '{}' will prevent mounting GFS2 volumes in the cluster, use at most \
                  32 of a-z A-Z characters, digits, dashes and underscores for a GFS2 compatible cluster name",
@@ -74,7 +100,12 @@ impl Plan {
         }
         self.check_nodes(&mut issues);
         let knet = self.transport == "knet";
-        names(&self.transport_options, if knet { KNET } else { UDP }, &format!("{} transport", self.transport), &mut issues);
+        names(
+            &self.transport_options,
+            if knet { KNET } else { UDP },
+            &format!("{} transport", self.transport),
+            &mut issues,
+        );
         names(&self.totem, TOTEM, "totem", &mut issues);
         names(&self.quorum, QUORUM, "quorum", &mut issues);
         for link in &self.links {
@@ -96,7 +127,8 @@ impl Plan {
                 issues.push(Issue::new("Cannot set more than one link for the udp/udpu transport"));
             }
         }
-        for (name, value) in self.totem.iter().chain(self.quorum.iter()).chain(self.transport_options.iter()) {
+        for (name, value) in self.totem.iter().chain(self.quorum.iter()).chain(self.transport_options.iter())
+        {
             if value.is_empty() || value.contains(['\n', '\r', '{', '}']) {
                 issues.push(Issue::new(format!("'{}' is not a valid {name} value", value.escape_debug())));
             }
@@ -110,7 +142,11 @@ impl Plan {
         let count = self.nodes.first().map_or(0, |n| n.addresses.len());
         for node in &self.nodes {
             if node.addresses.is_empty() || node.addresses.len() > most {
-                let allowed = if most == 1 { "1 address".to_string() } else { format!("between 1 and {most} addresses") };
+                let allowed = if most == 1 {
+                    "1 address".to_string()
+                } else {
+                    format!("between 1 and {most} addresses")
+                };
                 issues.push(Issue::new(format!(
                     "{} addresses specified for node '{}', {allowed} can be specified for {} transport",
                     node.addresses.len(),
@@ -122,9 +158,15 @@ impl Plan {
             }
             for address in &node.addresses {
                 if address.is_empty() || address.contains(|c: char| c.is_whitespace() || "{}".contains(c)) {
-                    issues.push(Issue::new(format!("'{}' is not a valid address of node '{}'", address.escape_debug(), node.name)));
+                    issues.push(Issue::new(format!(
+                        "'{}' is not a valid address of node '{}'",
+                        address.escape_debug(),
+                        node.name
+                    )));
                 } else if seen.contains(&address.as_str()) {
-                    issues.push(Issue::new(format!("Node addresses must be unique, duplicate addresses: '{address}'")));
+                    issues.push(Issue::new(format!(
+                        "Node addresses must be unique, duplicate addresses: '{address}'"
+                    )));
                 }
                 seen.push(address);
             }
@@ -179,7 +221,7 @@ impl Plan {
             out.push_str(&format!("        name: {}\n        nodeid: {}\n    }}\n", node.name, index + 1));
         }
         out.push_str("}\n\nquorum {\n    provider: corosync_votequorum\n");
-        if self.nodes.len() == 2 && !self.quorum.value("auto_tie_breaker").is_some_and(|v| v == "1") {
+        if self.nodes.len() == 2 && self.quorum.value("auto_tie_breaker").is_none_or(|v| v != "1") {
             line(&mut out, "two_node", "1");
         }
         for (key, value) in self.quorum.sorted() {

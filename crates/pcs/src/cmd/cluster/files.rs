@@ -13,8 +13,17 @@ use crate::report::{Failure, Message, Outcome};
 
 /// Sections that `scope` may name.
 const SCOPES: &[&str] = &[
-    "acls", "alerts", "configuration", "constraints", "crm_config", "fencing-topology", "nodes", "op_defaults",
-    "resources", "rsc_defaults", "tags",
+    "acls",
+    "alerts",
+    "configuration",
+    "constraints",
+    "crm_config",
+    "fencing-topology",
+    "nodes",
+    "op_defaults",
+    "resources",
+    "rsc_defaults",
+    "tags",
 ];
 
 fn scope(context: &Context<'_>, given: Option<&str>) -> Result<Option<String>, Failure> {
@@ -98,12 +107,11 @@ fn push(context: &mut Context<'_>, new: &Document, scope: Option<&str>) -> Outco
         }
     }
     let name = scope.unwrap_or("configuration");
-    let source = if new.name(new.root()) == name {
-        Some(new.root())
-    } else {
-        cib::section_path(new, Some(name))
-    };
-    let source = source.ok_or_else(|| Failure::Error(format!("unable to push cib, section '{name}' not found in the file")))?;
+    let source =
+        if new.name(new.root()) == name { Some(new.root()) } else { cib::section_path(new, Some(name)) };
+    let source = source.ok_or_else(|| {
+        Failure::Error(format!("unable to push cib, section '{name}' not found in the file"))
+    })?;
     let target = match cib::section_path(&after, Some(name)) {
         Some(found) => found,
         None => crate::model::section(&mut after, name),
@@ -156,7 +164,8 @@ pub(super) fn corosync(context: &mut Context<'_>, words: &[String]) -> Outcome {
         [node] => {
             let host = load(context)?.find(node);
             let limit = timeout(context);
-            let replies = call_all(context, &[host], "remote/get_corosync_conf", &Body::None, limit, |_, _, _| {})?;
+            let replies =
+                call_all(context, &[host], "remote/get_corosync_conf", &Body::None, limit, |_, _, _| {})?;
             match replies.into_values().next() {
                 Some(Ok(text)) => text,
                 Some(Err(error)) => return Err(Failure::Error(remote_text(&error))),
@@ -173,20 +182,31 @@ pub(super) fn sync(context: &mut Context<'_>, words: &[String]) -> Outcome {
     if !words.is_empty() {
         return Err(Failure::USAGE);
     }
-    let text = std::fs::read_to_string(&context.paths.corosync_conf)
-        .map_err(|e| Failure::Error(format!("Unable to read {}: {e}", context.paths.corosync_conf.display())))?;
+    let text = std::fs::read_to_string(&context.paths.corosync_conf).map_err(|e| {
+        Failure::Error(format!("Unable to read {}: {e}", context.paths.corosync_conf.display()))
+    })?;
     let known = load(context)?;
     let hosts: Vec<Host> = members(context)?.iter().map(|name| known.find(name)).collect();
     let limit = timeout(context);
     let body = Body::Form(vec![("corosync_conf".into(), text)]);
     let mut failed = false;
-    call_all(context, &hosts, "remote/set_corosync_conf", &body, limit, |context, name, reply| match reply {
-        Ok(_) => context.info(format!("{name}: Succeeded")),
-        Err(error) => {
-            failed = true;
-            context.message(Message::Error(format!("Unable to set corosync config: {}", remote_text(error))));
-        }
-    })?;
+    call_all(
+        context,
+        &hosts,
+        "remote/set_corosync_conf",
+        &body,
+        limit,
+        |context, name, reply| match reply {
+            Ok(_) => context.info(format!("{name}: Succeeded")),
+            Err(error) => {
+                failed = true;
+                context.message(Message::Error(format!(
+                    "Unable to set corosync config: {}",
+                    remote_text(error)
+                )));
+            }
+        },
+    )?;
     if failed { Err(Failure::Exit(1)) } else { Ok(()) }
 }
 
@@ -202,7 +222,9 @@ pub(super) fn auth(context: &mut Context<'_>, words: &[String]) -> Outcome {
     if !words.is_empty() {
         return Err(Failure::Usage {
             message: None,
-            hint: Some("Syntax has changed from previous version. Use 'pcs host auth' for single hosts.".into()),
+            hint: Some(
+                "Syntax has changed from previous version. Use 'pcs host auth' for single hosts.".into(),
+            ),
         });
     }
     let known = load(context)?;
@@ -210,7 +232,10 @@ pub(super) fn auth(context: &mut Context<'_>, words: &[String]) -> Outcome {
         .iter()
         .flat_map(|name| [name.clone(), format!("addr={}", known.find(name).address)])
         .collect();
-    crate::router::run(context, &["host".to_string(), "auth".to_string()].into_iter().chain(names).collect::<Vec<_>>())
+    crate::router::run(
+        context,
+        &["host".to_string(), "auth".to_string()].into_iter().chain(names).collect::<Vec<_>>(),
+    )
 }
 
 pub(super) fn verify(context: &mut Context<'_>, words: &[String]) -> Outcome {

@@ -21,7 +21,13 @@ pub const COMMANDS: &[Command] = &[
                 keys and corosync.conf. Nodes must be known ('pcs host auth'); without addr a node's known \
                 address is taken. With --corosync_conf only the file is written, nobody is asked.",
         options: &[
-            "--force", "--no-cluster-uuid", "--wait", "--start", "--enable", "--no-keys-sync", "--overwrite",
+            "--force",
+            "--no-cluster-uuid",
+            "--wait",
+            "--start",
+            "--enable",
+            "--no-keys-sync",
+            "--overwrite",
         ],
         run: setup::setup,
     },

@@ -38,7 +38,10 @@ fn known_members(members: &[String], words: &[String]) -> Result<Vec<String>, Fa
     let hint = nearest(first, members.iter().map(String::as_str))
         .map(|n| format!("\nHint: did you mean '{n}'?"))
         .unwrap_or_default();
-    Err(Failure::Error(format!("nodes '{}' do not appear to exist in configuration{hint}", unknown.join("', '"))))
+    Err(Failure::Error(format!(
+        "nodes '{}' do not appear to exist in configuration{hint}",
+        unknown.join("', '")
+    )))
 }
 
 /// Nodes of corosync.conf.
@@ -178,8 +181,16 @@ pub(super) fn kill(context: &mut Context<'_>, _: &[String]) -> Outcome {
 
 /// Daemons of the cluster, the manager's first.
 const DAEMONS: &[&str] = &[
-    "pacemakerd", "pacemaker-controld", "pacemaker-attrd", "pacemaker-fenced", "pacemaker-execd",
-    "pacemaker-based", "pacemaker-schedulerd", "pacemaker-remoted", "corosync-qdevice", "corosync",
+    "pacemakerd",
+    "pacemaker-controld",
+    "pacemaker-attrd",
+    "pacemaker-fenced",
+    "pacemaker-execd",
+    "pacemaker-based",
+    "pacemaker-schedulerd",
+    "pacemaker-remoted",
+    "corosync-qdevice",
+    "corosync",
 ];
 
 /// Ends daemons by force: of those processes that this user may signal, whatever started them.
@@ -233,7 +244,8 @@ fn confirmed(context: &mut Context<'_>) -> Result<bool, Failure> {
         return Ok(true);
     }
     context.warn("It is recommended to run 'pcs cluster stop' before destroying the cluster.");
-    let danger = "This would kill all cluster processes and then PERMANENTLY remove cluster state and configuration";
+    let danger =
+        "This would kill all cluster processes and then PERMANENTLY remove cluster state and configuration";
     if context.force() {
         context.warn(danger);
         return Ok(true);
@@ -264,10 +276,17 @@ fn destroy_all(context: &mut Context<'_>) -> Outcome {
         Ok(text) => context.info(format!("{name}: {}", text.trim())),
         Err(error) => context.message(Message::Info(format!("{name}: {error}"))),
     })?;
-    call_all(context, &hosts, "remote/cluster_destroy", &Body::None, limit, |context, name, reply| match reply {
-        Ok(_) => context.info(format!("{name}: Successfully destroyed cluster")),
-        Err(error) => errors.push(format!("{name}: {error}")),
-    })?;
+    call_all(
+        context,
+        &hosts,
+        "remote/cluster_destroy",
+        &Body::None,
+        limit,
+        |context, name, reply| match reply {
+            Ok(_) => context.info(format!("{name}: Successfully destroyed cluster")),
+            Err(error) => errors.push(format!("{name}: {error}")),
+        },
+    )?;
     if errors.is_empty() {
         return Ok(());
     }
@@ -275,7 +294,9 @@ fn destroy_all(context: &mut Context<'_>) -> Outcome {
 }
 
 fn remove_files(context: &Context<'_>) {
-    for path in [&context.paths.corosync_conf, &context.paths.corosync_authkey, &context.paths.pacemaker_authkey] {
+    for path in
+        [&context.paths.corosync_conf, &context.paths.corosync_authkey, &context.paths.pacemaker_authkey]
+    {
         let _ = std::fs::remove_file(path);
     }
     let state = context.paths.cib_dir.parent().map(std::path::Path::to_path_buf);

@@ -128,8 +128,9 @@ fn save_local(context: &mut Context<'_>, plan: &Plan) -> Outcome {
             path.display()
         )));
     }
-    std::fs::write(&path, plan.text())
-        .map_err(|e| Failure::Error(format!("Unable to write Corosync configuration '{}': {e}", path.display())))
+    std::fs::write(&path, plan.text()).map_err(|e| {
+        Failure::Error(format!("Unable to write Corosync configuration '{}': {e}", path.display()))
+    })
 }
 
 fn host_states(
@@ -162,7 +163,9 @@ pub(super) fn remote_text(error: &ReplyError) -> String {
         ReplyError::Unauthorized(node) => format!(
             "{node}: Unable to authenticate to {node} (HTTP error: 401), try running 'pcs host auth {node}'"
         ),
-        ReplyError::Status { node, body, .. } if !body.trim().is_empty() => format!("{node}: {}", body.trim()),
+        ReplyError::Status { node, body, .. } if !body.trim().is_empty() => {
+            format!("{node}: {}", body.trim())
+        }
         other => other.to_string(),
     }
 }
@@ -171,10 +174,16 @@ fn check_hosts(states: &BTreeMap<String, Value>, force: bool, issues: &mut Issue
     let mut occupied = false;
     for (name, state) in states {
         let service = |service: &str, what: &str| {
-            state.get("services").and_then(|s| s.get(service)).and_then(|s| s.get(what)).and_then(Value::as_bool)
+            state
+                .get("services")
+                .and_then(|s| s.get(service))
+                .and_then(|s| s.get(what))
+                .and_then(Value::as_bool)
         };
-        let missing: Vec<&str> =
-            ["corosync", "pacemaker"].into_iter().filter(|s| service(s, "installed") == Some(false)).collect();
+        let missing: Vec<&str> = ["corosync", "pacemaker"]
+            .into_iter()
+            .filter(|s| service(s, "installed") == Some(false))
+            .collect();
         if !missing.is_empty() {
             issues.push(Issue::new(format!(
                 "{name}: Required cluster services not installed: {}",
@@ -283,7 +292,8 @@ fn files(context: &mut Context<'_>, hosts: &[Host], path: &str, data: &Value, su
         for (file, result) in results {
             let shown = if file == "pacemaker_remote authkey" { "pacemaker authkey" } else { file };
             let code = result.get("code").and_then(Value::as_str).unwrap_or_default();
-            if matches!(code, "written" | "rewritten" | "same_content" | "deleted" | "not_found" | "success") {
+            if matches!(code, "written" | "rewritten" | "same_content" | "deleted" | "not_found" | "success")
+            {
                 context.info(format!("{name}: {success} '{shown}'"));
             } else {
                 failed = true;
