@@ -18,6 +18,19 @@ use daemon::{Options, StartError};
 /// Release of the reference whose behaviour this engine has.
 pub const VERSION: &str = "3.1.9";
 
+/// A program: the words after its name, to an exit status.
+pub type Program = fn(Vec<OsString>) -> i32;
+
+/// All programs of this crate by name.
+pub const PROGRAMS: &[(&str, Program)] = &[
+    ("corosync", daemon_main),
+    ("corosync-cfgtool", tools::cfgtool),
+    ("corosync-cmapctl", tools::cmapctl),
+    ("corosync-cpgtool", tools::cpgtool),
+    ("corosync-keygen", tools::keygen),
+    ("corosync-quorumtool", tools::quorumtool),
+];
+
 const EXIT_USAGE: i32 = 1;
 const EXIT_CONFIG: i32 = 8;
 
@@ -88,7 +101,10 @@ pub fn daemon_main(args: Vec<OsString>) -> i32 {
             if !foreground {
                 daemon::announce_ready();
             }
-            daemon.run()
+            daemon::announce_service();
+            let status = daemon.run();
+            daemon::withdraw_service();
+            status
         }
         Err(error) => report(&error),
     }

@@ -40,6 +40,8 @@ pub(crate) fn boot(layout: &Layout, name: &str) -> Result<u32> {
     let plan = layout.plan()?;
     let host = plan.host(name)?;
     let switch = own_net_namespace()?;
+    // Asked before the namespaces are made: the first child in the new one becomes its process 1.
+    let commands = if host.role == Role::Node { crate::services::commands(&plan) } else { Vec::new() };
     let kinds = Kinds::NET.and(Kinds::MOUNT).and(Kinds::UTS).and(Kinds::IPC).and(Kinds::PID);
     namespace::unshare(kinds).context(|| "cannot make namespaces".into())?;
     let inside = own_net_namespace()?;
@@ -47,7 +49,7 @@ pub(crate) fn boot(layout: &Layout, name: &str) -> Result<u32> {
     configure_interface(&host)?;
     namespace::make_mounts_private().context(|| "cannot make mounts private".into())?;
     let files = HostFiles::new(layout, &host);
-    prepare_run(&plan, &host, &files)?;
+    prepare_run(&plan, &host, &files, commands)?;
     files.mount()?;
     replace_systemctl(&plan)?;
     // Last, because the lab's own files may be below the machine's /run.
@@ -91,7 +93,7 @@ fn configure_interface(host: &Host) -> Result<()> {
 }
 
 /// A fresh /run and /dev/shm, with the commands of the node.
-fn prepare_run(plan: &Plan, host: &Host, files: &HostFiles) -> Result<()> {
+fn prepare_run(plan: &Plan, host: &Host, files: &HostFiles, commands: Vec<String>) -> Result<()> {
     let run = &files.run;
     let make = |path: &Path, mode: u32| -> Result<()> {
         let made = std::fs::create_dir_all(path)
@@ -114,7 +116,7 @@ fn prepare_run(plan: &Plan, host: &Host, files: &HostFiles) -> Result<()> {
     std::fs::write(&program, "").context(|| format!("cannot make {}", program.display()))?;
     namespace::bind(&plan.program, &program)
         .context(|| format!("cannot show {} in the host", plan.program.display()))?;
-    link_commands(plan, host, &own.join("bin"))?;
+    link_commands(commands, &own.join("bin"))?;
     namespace::mount("tmpfs", Path::new("/dev/shm"), "mode=1777").context(|| "cannot mount /dev/shm".into())
 }
 
@@ -129,12 +131,9 @@ fn replace_systemctl(plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-fn link_commands(plan: &Plan, host: &Host, bin: &Path) -> Result<()> {
-    let mut names = vec!["relevo".to_owned(), "systemctl".to_owned()];
-    if host.role == Role::Node {
-        names.extend(crate::services::commands(plan));
-    }
-    for name in names {
+fn link_commands(commands: Vec<String>, bin: &Path) -> Result<()> {
+    let own = ["relevo", "systemctl"].map(str::to_owned);
+    for name in own.into_iter().chain(commands) {
         let link = bin.join(&name);
         if !link.exists() {
             symlink(PROGRAM, &link).context(|| format!("cannot make {}", link.display()))?;
@@ -151,7 +150,7 @@ fn start_process_one(host: &Host, plan: &Plan) -> Result<u32> {
     let child = Command::new(PROGRAM)
         .args(words)
         .env_clear()
-        .stdin(Stdio::null())
+        .stdin(Stdio::inherit())
         .stdout(write)
         .spawn()
         .context(|| format!("cannot start {}", host.name))?;

@@ -66,6 +66,9 @@ fn run(words: &[&str], raw: &[OsString]) -> Result<i32> {
             Ok(i32::from(outcome.is_err()))
         }
         ["__init", host, plan] => crate::init::run(host, plan).map(|()| 0),
+        ["__addresses"] => crate::inside::addresses().map(|()| 0),
+        ["__neighbours"] => crate::inside::neighbours().map(|()| 0),
+        ["__terminal", ..] => crate::inside::on_terminal(raw.get(1..).unwrap_or_default()).map(|()| 0),
         ["up", options @ ..] => up(options),
         ["down"] => Lab::attach(None)?.down().map(|()| 0),
         ["status"] => status(),

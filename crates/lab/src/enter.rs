@@ -74,6 +74,7 @@ pub(crate) fn shell(host: &Host, pid: i32) -> Result<i32> {
 
 fn run(command: &mut Command, program: &OsString) -> Result<i32> {
     let signals = sys::SignalFd::new(&[sys::signal::SIGINT, sys::signal::SIGQUIT]);
+    sys::child::reset_signals(command);
     let spawned = command.arg0(program).spawn();
     let mut child = match spawned {
         Ok(child) => child,

@@ -118,9 +118,25 @@ impl HostFiles {
             own(self.var_lib.join("pacemaker").join(dir), 0o750, cluster)?;
         }
         own(self.log.join("corosync"), 0o755, None)?;
+        self.mirror_log_directories();
         own(self.log.join("pacemaker"), 0o770, cluster)?;
         own(self.log.join("cluster"), 0o755, None)?;
         own(self.log.join("pcsd"), 0o700, None)
+    }
+
+    /// Programs of the machine expect the directories below /var/log that their packages made.
+    fn mirror_log_directories(&self) {
+        let Ok(entries) = fs::read_dir("/var/log") else { return };
+        for entry in entries.flatten() {
+            let Ok(facts) = entry.metadata() else { continue };
+            let target = self.log.join(entry.file_name());
+            if facts.is_dir() && fs::create_dir(&target).is_ok() {
+                use std::os::unix::fs::MetadataExt;
+                let _ = fs::set_permissions(&target, facts.permissions());
+                // Not permitted where only one user exists; then everything belongs to that one.
+                let _ = chown(&target, Some(facts.uid()), Some(facts.gid()));
+            }
+        }
     }
 
     /// Numbers of hacluster and haclient in this host.

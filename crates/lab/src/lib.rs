@@ -12,6 +12,7 @@ mod enter;
 mod error;
 mod files;
 mod init;
+mod inside;
 mod keeper;
 mod layout;
 mod reference;

@@ -326,7 +326,9 @@ fn spawn(service: &Service, program: &crate::services::Program) -> std::io::Resu
     let path = PathBuf::from(BIN_DIRECTORY).join(word);
     let word = if path.exists() { path } else { PathBuf::from(word) };
     let output = std::fs::OpenOptions::new().create(true).append(true).open(output_file(service.name))?;
-    let child = Command::new(word)
+    let mut command = Command::new(word);
+    sys::child::reset_signals(&mut command);
+    let child = command
         .args(rest)
         .env_clear()
         .env("PATH", PATH)

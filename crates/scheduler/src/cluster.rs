@@ -28,14 +28,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options {
-            now_s: 0,
-            utc_offset_s: 0,
-            sanitized: false,
-            scores: false,
-            utilization: false,
-            trail: false,
-        }
+        Options { now_s: 0, utc_offset_s: 0, sanitized: false, scores: false, utilization: false, trail: false }
     }
 }
 
@@ -205,11 +198,7 @@ impl Cluster {
             tickets: Arena::default(),
             failed: Vec::new(),
             recheck_by: None,
-            messages: expanded
-                .messages
-                .into_iter()
-                .map(|text| Message { level: Level::Error, text })
-                .collect(),
+            messages: expanded.messages.into_iter().map(|text| Message { level: Level::Error, text }).collect(),
             lines: Vec::new(),
             trail: Vec::new(),
             singletons: HashMap::new(),

@@ -34,9 +34,11 @@ const MAX_FEATURE_MAJOR: i64 = 3;
 /// When the input is no CIB, or was written by a manager that is too new.
 pub fn schedule(cib: &Document, opts: &Options) -> Result<Decision, Error> {
     check_input(cib)?;
-    let mut cluster = Cluster::unpack(cib, opts);
-    let graph = cluster.decide();
-    Ok(Decision { cluster, graph })
+    Ok(crate::with_deep_stack(|| {
+        let mut cluster = Cluster::unpack(cib, opts);
+        let graph = cluster.decide();
+        Decision { cluster, graph }
+    }))
 }
 
 /// Refuses what cannot be scheduled.
@@ -118,8 +120,7 @@ impl Cluster {
 
     fn schedule_fencing_and_shutdowns(&mut self) {
         let have_managed = self.top.iter().any(|r| self.any_managed(*r));
-        let (mut dc_down, mut fencing, mut shutdowns): (Option<ActIx>, Vec<ActIx>, Vec<ActIx>) =
-            Default::default();
+        let (mut dc_down, mut fencing, mut shutdowns): (Option<ActIx>, Vec<ActIx>, Vec<ActIx>) = Default::default();
         for node in self.node_order.clone() {
             let is_dc = self.dc == Some(node);
             if self.is_guest(node) {

@@ -328,7 +328,8 @@ impl Cluster {
 
     // XML
 
-    pub(crate) fn graph_xml(&self, graph: &Graph) -> Document {
+    /// The transition as the manager's `<transition_graph>`.
+    pub fn graph_xml(&self, graph: &Graph) -> Document {
         let mut doc = Document::new("transition_graph");
         let root = doc.root();
         let fatal = if self.config.start_failure_fatal { "INFINITY" } else { "1" };

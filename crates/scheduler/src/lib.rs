@@ -22,6 +22,7 @@ mod assign;
 mod cluster;
 mod constraints;
 mod decide;
+mod deep;
 pub mod digest;
 mod expand;
 mod graph;
@@ -36,6 +37,7 @@ mod unpack;
 pub use cluster::{
     Cluster, Config, FailedOp, Level, Line, Message, NoQuorum, Options, Placement, Step, add_scores,
 };
+pub use deep::with_deep_stack;
 pub use decide::{Decision, Error, check_input, schedule};
 pub use graph::{Graph, Synapse};
 pub use model::*;

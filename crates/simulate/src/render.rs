@@ -1,8 +1,36 @@
 //! Scores, utilization and drawings of the graph, in the reference's layout.
 
+use crate::record::Record;
 use base::Score;
 use scheduler::{ActIx, Cluster, Line, af, ar};
 use std::fmt::Write;
+
+/// One line of the scores or utilization output, as a record.
+pub fn record(of: &Line) -> Record {
+    let score = |value: &i32| Score::new(i64::from(*value)).to_string();
+    let text = line(of);
+    match of {
+        Line::Score { stage, rsc, node, score: value } => {
+            let value = score(value);
+            let attrs = [("function", *stage), ("node", &**node), ("score", &value), ("id", &**rsc)];
+            Record::new("node_weight", text, &attrs)
+        }
+        Line::Promotion { rsc, node, score: value } => {
+            let value = score(value);
+            let mut record = Record::new("promotion_score", text, &[("id", &**rsc), ("score", &value)]);
+            record.attrs.extend(node.as_ref().map(|n| ("node", n.to_string())));
+            record
+        }
+        Line::Capacity { stage, node, .. } => {
+            Record::new("capacity", text, &[("node", &**node), ("comment", *stage)])
+        }
+        Line::Utilization { stage, rsc, node, .. } => {
+            let attrs = [("resource", &**rsc), ("node", &**node), ("function", *stage)];
+            Record::new("utilization", text, &attrs)
+        }
+        Line::Info(_) => Record { text, ..Record::default() },
+    }
+}
 
 /// One line of the scores or utilization output.
 pub fn line(line: &Line) -> String {

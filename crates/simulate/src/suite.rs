@@ -1,11 +1,11 @@
 //! Runs Pacemaker's scheduler regression suite: for each case the input, and what is expected of
 //! summary, scores, graph and drawing.
 
-use crate::{render, sim};
-use scheduler::{Options, schedule};
+use crate::{record, render, sim};
+use scheduler::{Line, schedule};
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use xml::Document;
 
 /// Data that the reference's own runner does not run.
@@ -77,8 +77,7 @@ pub fn run(dir: &Path, wanted: &[String]) -> std::io::Result<Report> {
 pub fn run_case(dir: &Path, name: &str) -> Outcome {
     let mut failures = Vec::new();
     let input = fs::read(dir.join("xml").join(format!("{name}.xml")));
-    let input =
-        input.map_err(|e| e.to_string()).and_then(|b| Document::parse_bytes(&b).map_err(|e| e.to_string()));
+    let input = input.map_err(|e| e.to_string()).and_then(|b| Document::parse_bytes(&b).map_err(|e| e.to_string()));
     let input = match input {
         Ok(input) => input,
         Err(message) => {
@@ -95,23 +94,29 @@ pub fn run_case(dir: &Path, name: &str) -> Outcome {
             failures.push((kind, difference(&expected, &got)));
         }
     };
-    let summary = sim::run(&input, &sim::Request { date, simulate: true, ..sim::Request::at(NOW_S) });
-    check("summary", summary.text, plain);
-    let mut opts = Options { scores: true, ..sim::options(&input, date, NOW_S) };
-    opts.utilization = false;
-    match schedule(&input, &opts) {
-        Ok(decision) => {
-            check("exp", decision.to_xml().to_pretty(), plain);
-            check("dot", render::dot(&decision.cluster, false, false), unique);
-            check("scores", summary.scores_header + &scores(&decision.cluster), sorted);
+    let request = sim::Request { scores: true, ..sim::Request::full(NOW_S, date) };
+    let run = match sim::run(&input, &sim::Request { scores: false, ..request.clone() }) {
+        Ok(run) => run,
+        Err(error) => {
+            failures.push(("xml", error.to_string()));
+            return Outcome { name: name.to_string(), failures };
         }
-        Err(error) => failures.push(("exp", error.to_string())),
+    };
+    let errors: String = run.errors.iter().map(|e| format!("{e}\n")).collect();
+    check("summary", errors + &status::tree::text(&record::text(&run.parts)), plain);
+    let (opts, _) = sim::options(&input, &request);
+    if let Ok(decision) = schedule(&input, &opts) {
+        check("exp", decision.to_xml().to_pretty(), plain);
+        check("dot", render::dot(&decision.cluster, false, false), unique);
+        check("scores", scores(&decision.cluster), sorted);
     }
     Outcome { name: name.to_string(), failures }
 }
 
 fn scores(cluster: &scheduler::Cluster) -> String {
-    cluster.lines.iter().map(|line| render::line(line) + "\n").collect()
+    // A quiet run prints no notices.
+    let lines = cluster.lines.iter().filter(|line| !matches!(line, Line::Info(_)));
+    lines.map(|line| render::line(line) + "\n").collect()
 }
 
 /// Lines without white space, blank ones left out, without what differs between versions.
@@ -182,4 +187,38 @@ fn difference(expected: &[String], got: &[String]) -> String {
         }
     }
     out
+}
+
+/// Where the suite is: `RELEVO_SHARED`, or else beside this repository.
+pub fn directory() -> PathBuf {
+    let shared = std::env::var_os("RELEVO_SHARED").map(PathBuf::from);
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    shared.unwrap_or_else(beside).join("pacemaker-scheduler-suite")
+}
+
+/// The suite as a command, `[-v] [DIR] [NAME…]`: whether all passed, and what to print.
+pub fn command(args: &[String]) -> (bool, String) {
+    let verbose = args.iter().any(|a| a == "-v");
+    let mut words: Vec<String> = args.iter().filter(|a| *a != "-v").cloned().collect();
+    let dir = match words.first().filter(|w| Path::new(w).is_dir()) {
+        Some(dir) => PathBuf::from(dir),
+        None => directory(),
+    };
+    if words.first().is_some_and(|w| Path::new(w) == dir) {
+        words.remove(0);
+    }
+    let report = match run(&dir, &words) {
+        Ok(report) => report,
+        Err(error) => return (false, format!("{}: {error}\n", dir.display())),
+    };
+    let mut out = String::new();
+    for outcome in report.failed() {
+        let kinds: Vec<&str> = outcome.failures.iter().map(|(kind, _)| *kind).collect();
+        out += &format!("FAILED {} ({})\n", outcome.name, kinds.join(" "));
+        for (kind, diff) in outcome.failures.iter().filter(|_| verbose) {
+            out += &format!("--- {kind}\n{diff}\n");
+        }
+    }
+    out += &format!("{} passed, {} failed\n", report.passed(), report.failed().len());
+    (report.failed().is_empty(), out)
 }

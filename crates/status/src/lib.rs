@@ -58,7 +58,7 @@ pub struct Show {
     /// Only location constraints whose ids start so.
     pub ban_prefix: String,
     /// The name of a node is known from the context.
-    pub(crate) rsc_only: bool,
+    pub rsc_only: bool,
 }
 
 impl Show {

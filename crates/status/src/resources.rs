@@ -66,14 +66,14 @@ pub(crate) fn shown_state(cluster: &Cluster, rsc: RscIx, show: &Show) -> &'stati
     }
 }
 
-/// The failed probe of a resource on a node that only says that the resource cannot run there.
+/// The failed probe of a resource on a node (any, if `None`) that only says that the resource cannot run there.
 pub(crate) fn failed_probe(cluster: &Cluster, rsc: RscIx, node: Option<NodeIx>) -> Option<NodeId> {
     let top = cluster.top_of(rsc, false);
     let id = if cluster.is_clone(top) { clone::child_id(cluster, top) } else { cluster.rscs[rsc].id.to_string() };
-    let name = cluster.node_name(node?);
+    let name = node.map(|n| cluster.node_name(n));
     let fits = |op: NodeId| {
         cluster.is_masked_probe(op)
-            && cluster.doc.attr(op, "on_node").is_some_and(|n| n.eq_ignore_ascii_case(name))
+            && cluster.doc.attr(op, "on_node").is_some_and(|n| name.is_none_or(|name| n.eq_ignore_ascii_case(name)))
             && parse_op_key(cluster.op_key_of(op)).is_some_and(|(rsc, _, _)| rsc == id)
     };
     cluster.failed.iter().map(|f| f.xml).find(|op| fits(*op))

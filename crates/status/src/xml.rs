@@ -142,13 +142,15 @@ impl Out<'_> {
         };
         let (timeout, delay) = (config.fence_timeout_ms.to_string(), config.priority_fencing_ms.to_string());
         let attrs = [
-            ("stonith-enabled", flag(config.fencing_enabled)),
+            ("fencing-enabled", flag(config.fencing_enabled)),
+            ("fencing-timeout-ms", &timeout),
             ("symmetric-cluster", flag(config.symmetric)),
             ("no-quorum-policy", policy),
             ("maintenance-mode", flag(config.maintenance)),
             ("stop-all-resources", flag(config.stop_all)),
-            ("stonith-timeout-ms", &timeout),
             ("priority-fencing-delay-ms", &delay),
+            ("stonith-enabled", flag(config.fencing_enabled)),
+            ("stonith-timeout-ms", &timeout),
         ];
         self.add(at, "cluster_options", &attrs);
     }
@@ -245,6 +247,7 @@ impl Out<'_> {
         self.set(at, "active", Some(flag(cluster.is_active(rsc, true))));
         let bits = [
             ("orphaned", rf::REMOVED),
+            ("removed", rf::REMOVED),
             ("blocked", rf::BLOCKED),
             ("maintenance", rf::MAINTENANCE),
             ("managed", rf::MANAGED),
@@ -334,7 +337,7 @@ impl Out<'_> {
         for (node, histories) in all.iter().filter(|(_, list)| !list.is_empty()) {
             let at = self.add(list, "node", &[("name", self.cluster.node_name(*node))]);
             for of in histories {
-                let entry = self.add(at, "resource_history", &[("id", &of.id), ("orphan", "false")]);
+                let entry = self.add(at, "resource_history", &[("id", &of.id), ("orphan", "false"), ("removed", "false")]);
                 let threshold = self.cluster.rscs[of.rsc].migration_threshold.to_string();
                 self.set(entry, "migration-threshold", Some(&threshold));
                 let count = Some(of.fail_count.to_string()).filter(|_| of.fail_count > 0);

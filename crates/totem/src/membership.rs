@@ -199,11 +199,17 @@ impl Totem {
         if nothing_new || self.failed.contains(&from) {
             return false;
         }
+        let before = (self.proc.len(), self.failed.len());
         self.proc.extend(proc);
         if failed.contains(&self.me) {
             self.failed.insert(from);
         } else if self.memb.contains(&from) {
             self.failed.extend(failed);
+        }
+        // A stranger's list of failed nodes is not taken over. Answering each of its joins with one
+        // of ours would then go on for ever; the consensus timer must run out instead.
+        if self.state == State::Gather && before == (self.proc.len(), self.failed.len()) {
+            return false;
         }
         self.enter_gather("merge during join");
         true

@@ -288,3 +288,21 @@ fn messages_that_some_lack_are_recovered() {
     net.assert_same_messages(&[2, 3], net.logs[&2].messages.len());
     assert_eq!(net.logs[&2].messages.len(), 5);
 }
+
+#[test]
+fn packets_of_unknown_nodes_change_nothing() {
+    let mut net = Net::new(&[1, 2]);
+    net.run(Duration::from_millis(1500));
+    let ring = net.nodes[&1].ring();
+    let known = BTreeSet::from([1, 2]);
+    let node = net.nodes.get_mut(&1).unwrap();
+    node.set_known_nodes(known);
+    let join = totem::wire::Join { system_from: 2, ring_seq: 99, proc: vec![1, 2, 77], failed: vec![] };
+    let merge = totem::wire::MergeDetect { system_from: 77, ring: totem::RingId { rep: 77, seq: 5 } };
+    for packet in [totem::wire::Packet::Join(join), totem::wire::Packet::MergeDetect(merge)] {
+        let bytes = totem::wire::encode(totem::wire::Header::native(2, 0), &packet, &[]);
+        node.handle_packet(net.now, &bytes);
+    }
+    net.run(Duration::from_millis(500));
+    assert_eq!(net.nodes[&1].ring(), ring);
+}

@@ -9,9 +9,7 @@ fn main() {
     let own = words.next().unwrap_or_default();
     let name = Path::new(&own).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let rest: Vec<OsString> = words.collect();
-    let status = match name.as_str() {
-        "corosync-keygen" => corosync::tools::keygen::main(rest),
-        _ => corosync::daemon_main(rest),
-    };
+    let program = corosync::PROGRAMS.iter().find(|(known, _)| *known == name);
+    let status = program.map_or(corosync::daemon_main as corosync::Program, |(_, program)| *program)(rest);
     std::process::exit(status);
 }

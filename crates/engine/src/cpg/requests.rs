@@ -26,7 +26,12 @@ impl Cpg {
             2 => return self.mcast(ctx, client, m),
             3 => self.membership(&name(m, 16)?),
             4 => Msg::response(7, 32, CsError::Ok).u32(24, ctx.me).done(),
-            5 => self.iterate(client, &name(m, 16)?, m.u32(152)?),
+            5 => {
+                let kind = m.u32(152)?;
+                // Clients leave the name undefined where it has no meaning.
+                let group = if kind == ITERATE_ONE_GROUP { name(m, 16)? } else { Group::new() };
+                self.iterate(client, &group, kind)
+            }
             6 => self.next(client, m.u64(16)?),
             7 => {
                 let found = self.connection(client).iterators.remove(&m.u64(16)?).is_some();

@@ -27,12 +27,7 @@ const fn known(name: &'static str, old: &'static str, default: &'static str, kin
 }
 
 const KNOWN: &[Known] = &[
-    known(
-        "no-quorum-policy",
-        "",
-        "stop",
-        Kind::Words(&["stop", "freeze", "ignore", "demote", "fence", "suicide"]),
-    ),
+    known("no-quorum-policy", "", "stop", Kind::Words(&["stop", "freeze", "ignore", "demote", "fence", "suicide"])),
     known("shutdown-lock", "", "false", Kind::Bool),
     known("shutdown-lock-limit", "", "0", Kind::Interval),
     known("symmetric-cluster", "", "true", Kind::Bool),
@@ -44,7 +39,7 @@ const KNOWN: &[Known] = &[
     known("fencing-action", "stonith-action", "reboot", Kind::Words(&["reboot", "off"])),
     known("fencing-timeout", "stonith-timeout", "60s", Kind::Interval),
     known("have-watchdog", "", "false", Kind::Bool),
-    known("concurrent-fencing", "", "false", Kind::Bool),
+    known("concurrent-fencing", "", "true", Kind::Bool),
     known("startup-fencing", "", "true", Kind::Bool),
     known("priority-fencing-delay", "", "0", Kind::Interval),
     known("node-pending-timeout", "", "0", Kind::Interval),
@@ -91,8 +86,7 @@ impl Cluster {
             return self.config.options.get_str(name).unwrap_or_default();
         };
         let found = self.config.options.get_str(known.name);
-        let found =
-            found.or_else(|| self.config.options.get_str(known.old).filter(|_| !known.old.is_empty()));
+        let found = found.or_else(|| self.config.options.get_str(known.old).filter(|_| !known.old.is_empty()));
         found.filter(|value| valid(known.kind, value)).unwrap_or(Str::lit(known.default))
     }
 

@@ -49,13 +49,7 @@ impl Cluster {
     }
 
     /// Configuration of an operation.
-    pub(crate) fn op_config(
-        &self,
-        rsc: RscIx,
-        task: &str,
-        interval: u32,
-        disabled_too: bool,
-    ) -> Option<&OpConfig> {
+    pub(crate) fn op_config(&self, rsc: RscIx, task: &str, interval: u32, disabled_too: bool) -> Option<&OpConfig> {
         let exact = |task: &str, interval: u32| {
             self.rscs[rsc].ops.iter().find(|op| {
                 (disabled_too || op.enabled != Some(false))
@@ -129,15 +123,12 @@ impl Cluster {
         if interval > 0 {
             meta.set(Str::lit("interval"), interval.to_string());
         }
-        if class.as_deref().is_some_and(|c| c.eq_ignore_ascii_case("stonith"))
-            && (task == "start" || is_probe)
-        {
+        if class.as_deref().is_some_and(|c| c.eq_ignore_ascii_case("stonith")) && (task == "start" || is_probe) {
             if let Some(timeout) = self.params(rsc, node).get_str("pcmk_monitor_timeout") {
                 meta.set(Str::lit("timeout"), timeout);
             }
         }
-        let timeout =
-            meta.get("timeout").and_then(parse_ms).filter(|ms| *ms > 0).unwrap_or(DEFAULT_TIMEOUT_MS);
+        let timeout = meta.get("timeout").and_then(parse_ms).filter(|ms| *ms > 0).unwrap_or(DEFAULT_TIMEOUT_MS);
         meta.set(Str::lit("timeout"), timeout.min(i64::from(i32::MAX)).to_string());
         self.check_on_fail(rsc, task, config, &mut meta);
         if let Some(delay) = meta.get_str("start-delay") {
@@ -205,25 +196,15 @@ impl Cluster {
             let doc = self.doc.clone();
             let attr = |name: &str| config.and_then(|c| doc.attr(c, name));
             let name = attr("name");
-            let monitor =
-                name == Some("monitor") && interval_ms(attr("interval")) > 0 && promoted(attr("role"));
+            let monitor = name == Some("monitor") && interval_ms(attr("interval")) > 0 && promoted(attr("role"));
             if name != Some("promote") && !monitor {
-                self.error(format!(
-                    "Resetting 'on-fail' for {id} {} action to default value",
-                    name.unwrap_or("")
-                ));
+                self.error(format!("Resetting 'on-fail' for {id} {} action to default value", name.unwrap_or("")));
                 meta.remove("on-fail");
             }
         }
     }
 
-    pub(crate) fn parse_on_fail(
-        &mut self,
-        rsc: RscIx,
-        task: &str,
-        interval: u32,
-        value: Option<&str>,
-    ) -> OnFail {
+    pub(crate) fn parse_on_fail(&mut self, rsc: RscIx, task: &str, interval: u32, value: Option<&str>) -> OnFail {
         let word = value.map(str::to_ascii_lowercase);
         let fencing = self.config.fencing_enabled;
         let (launcher, managed) = (self.rscs[rsc].launcher, self.rscs[rsc].is(rf::MANAGED));
@@ -232,9 +213,7 @@ impl Cluster {
             Some("fence") if fencing => Some(OnFail::Fence),
             Some("fence") => {
                 let id = self.rscs[rsc].id.clone();
-                self.error(format!(
-                    "Resetting 'on-fail' for {task} of {id} to 'stop' because fencing is disabled"
-                ));
+                self.error(format!("Resetting 'on-fail' for {task} of {id} to 'stop' because fencing is disabled"));
                 Some(OnFail::Stop)
             }
             Some("standby") => Some(OnFail::Standby),
@@ -246,9 +225,7 @@ impl Cluster {
             Some("demote") => Some(OnFail::Demote),
             Some(other) => {
                 let id = self.rscs[rsc].id.clone();
-                self.error(format!(
-                    "Using default 'on-fail' for {task} of {id} because '{other}' is not valid"
-                ));
+                self.error(format!("Using default 'on-fail' for {task} of {id} because '{other}' is not valid"));
                 None
             }
             None => None,

@@ -1,0 +1,181 @@
+//! Checkers: what must hold in every run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use totem::{Configuration, RingId};
+
+use crate::node::Seen;
+use crate::options::{Options, QuorumKind};
+
+/// A message: sender and its number.
+type Message = (u32, u64);
+
+/// One life of a node in one ring.
+#[derive(Debug, Default)]
+struct Stay {
+    /// Delivered before the transitional configuration that ended the stay.
+    regular: Vec<Message>,
+    /// Delivered after it.
+    transitional: Vec<Message>,
+    /// Who went on together with us, and whereto.
+    left_with: Option<(Vec<u32>, RingId)>,
+}
+
+/// Everything that the nodes have seen so far.
+#[derive(Debug, Default)]
+pub(crate) struct Checker {
+    members: BTreeMap<RingId, Vec<u32>>,
+    stays: BTreeMap<(RingId, u32), Stay>,
+    current: BTreeMap<u32, RingId>,
+    /// Ring of the sender when a message was handed in.
+    sent_in: BTreeMap<Message, RingId>,
+    /// Highest number delivered, by receiver and sender; a restart of either forgets.
+    last: BTreeMap<(u32, u32), u64>,
+    in_transition: BTreeSet<u32>,
+    pub(crate) deliveries: u64,
+    pub(crate) configurations: u64,
+}
+
+impl Checker {
+    /// A node has started: it remembers nothing.
+    pub(crate) fn started(&mut self, node: u32) {
+        self.current.remove(&node);
+        self.in_transition.remove(&node);
+        self.last.retain(|(receiver, _), _| *receiver != node);
+    }
+
+    pub(crate) fn sent(&mut self, node: u32, number: u64) {
+        if let Some(ring) = self.current.get(&node) {
+            self.sent_in.insert((node, number), *ring);
+        }
+    }
+
+    /// Something happened at a node.
+    pub(crate) fn seen(&mut self, node: u32, seen: Seen) -> Result<(), String> {
+        match seen {
+            Seen::Message { sender, number } => self.message(node, sender, number),
+            Seen::Configuration(configuration) => self.configuration(node, configuration),
+        }
+    }
+
+    fn message(&mut self, node: u32, sender: u32, number: u64) -> Result<(), String> {
+        self.deliveries += 1;
+        let last = self.last.entry((node, sender)).or_insert(0);
+        if number <= *last {
+            return Err(format!(
+                "node {node} got message {number} of node {sender} after its message {last}"
+            ));
+        }
+        *last = number;
+        let Some(ring) = self.current.get(&node) else {
+            return Err(format!("node {node} got a message before its first configuration"));
+        };
+        let stay = self.stays.entry((*ring, node)).or_default();
+        let list =
+            if self.in_transition.contains(&node) { &mut stay.transitional } else { &mut stay.regular };
+        list.push((sender, number));
+        Ok(())
+    }
+
+    fn configuration(&mut self, node: u32, configuration: Configuration) -> Result<(), String> {
+        if configuration.transitional {
+            if let Some(ring) = self.current.get(&node) {
+                let stay = self.stays.entry((*ring, node)).or_default();
+                stay.left_with = Some((configuration.members, configuration.ring));
+            }
+            self.in_transition.insert(node);
+            return Ok(());
+        }
+        self.configurations += 1;
+        self.in_transition.remove(&node);
+        let ring = configuration.ring;
+        if !configuration.members.contains(&node) {
+            return Err(format!("node {node} installed ring {ring} without itself"));
+        }
+        let known = self.members.entry(ring).or_insert_with(|| configuration.members.clone());
+        if *known != configuration.members {
+            return Err(format!("ring {ring} has members {known:?} and {:?}", configuration.members));
+        }
+        if self.stays.contains_key(&(ring, node)) {
+            return Err(format!("node {node} installed ring {ring} twice"));
+        }
+        self.stays.insert((ring, node), Stay::default());
+        let old = self.current.insert(node, ring);
+        match old {
+            Some(old) => self.check_stay(node, old),
+            None => Ok(()),
+        }
+    }
+
+    /// Only messages handed in during the ring count: the fragments of earlier ones may have been
+    /// sent before a newcomer could hear them.
+    fn of_ring(&self, ring: RingId, list: &[Message]) -> Vec<Message> {
+        list.iter().filter(|message| self.sent_in.get(message) == Some(&ring)).copied().collect()
+    }
+
+    /// A node has left a ring: compare with all who were in it.
+    fn check_stay(&self, node: u32, ring: RingId) -> Result<(), String> {
+        let Some(own) = self.stays.get(&(ring, node)) else { return Ok(()) };
+        let own_regular = self.of_ring(ring, &own.regular);
+        let others = self.stays.range((ring, 0)..=(ring, u32::MAX)).filter(|((_, id), _)| *id != node);
+        for ((_, other), stay) in others {
+            let regular = self.of_ring(ring, &stay.regular);
+            if !own_regular.starts_with(&regular) && !regular.starts_with(&own_regular) {
+                let at = own_regular.iter().zip(&regular).position(|(a, b)| a != b);
+                return Err(format!(
+                    "nodes {node} and {other} delivered ring {ring} in different orders, from message {at:?} on"
+                ));
+            }
+            let together = own.left_with.is_some()
+                && own.left_with == stay.left_with
+                && own.left_with.as_ref().is_some_and(|(with, _)| with.contains(other))
+                && self.current.get(other) != Some(&ring);
+            if together {
+                self.check_same(ring, (node, own), (*other, stay))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Who goes on together has delivered the same (virtual synchrony).
+    fn check_same(&self, ring: RingId, a: (u32, &Stay), b: (u32, &Stay)) -> Result<(), String> {
+        let all =
+            |stay: &Stay| self.of_ring(ring, &[stay.regular.clone(), stay.transitional.clone()].concat());
+        let (own, other) = (all(a.1), all(b.1));
+        if own == other {
+            return Ok(());
+        }
+        Err(format!(
+            "nodes {} and {} left ring {ring} together with {} and {} messages of it",
+            a.0,
+            b.0,
+            own.len(),
+            other.len()
+        ))
+    }
+}
+
+/// A quorate partition must have the votes for it.
+pub(crate) fn check_quorum(
+    options: &Options,
+    node: u32,
+    members: &[u32],
+    quorate: bool,
+) -> Result<(), String> {
+    // Before its first configuration a node speaks for nobody.
+    if !quorate || members.is_empty() {
+        return Ok(());
+    }
+    let count = u32::try_from(members.len()).unwrap_or(0);
+    let enough = match options.quorum {
+        QuorumKind::Majority | QuorumKind::WaitForAll => 2 * count > options.nodes,
+        // Half, or one less than half of an odd number, as in the reference.
+        QuorumKind::TieBreaker => count >= options.nodes / 2,
+        // These two are made to go below the majority.
+        QuorumKind::TwoNode | QuorumKind::LastManStanding => count >= 1,
+    };
+    if enough {
+        return Ok(());
+    }
+    Err(format!("node {node} calls {members:?} of {} nodes quorate", options.nodes))
+}

@@ -1,0 +1,92 @@
+//! What a run looks like; everything is drawn from the seed.
+
+use std::time::Duration;
+
+use totem::TimingSettings;
+
+use crate::random::Random;
+
+/// Quorum options of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuorumKind {
+    Majority,
+    WaitForAll,
+    TwoNode,
+    TieBreaker,
+    LastManStanding,
+}
+
+/// The options of one run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub nodes: u32,
+    pub quorum: QuorumKind,
+    /// Token timeout in the configuration, if it is not silent.
+    pub token_ms: Option<u32>,
+    pub loss_per_mille: u64,
+    pub duplicate_per_mille: u64,
+    /// Packets that take much longer than others, and so overtake nobody.
+    pub delayed_per_mille: u64,
+    pub latency_max_us: u64,
+    pub delay_max_us: u64,
+    /// Mean pause between two faults.
+    pub fault_gap_us: u64,
+    /// Mean pause between two messages of a node.
+    pub message_gap_us: u64,
+    pub message_max: u64,
+    /// Length of the phase with faults.
+    pub faulty: Duration,
+    pub partitions: bool,
+    pub crashes: bool,
+    pub pauses: bool,
+    /// Nothing but a bad network and short pauses: once formed, the ring must not lose anybody.
+    pub steady: bool,
+}
+
+impl Options {
+    pub(crate) fn draw(random: &mut Random) -> Self {
+        let nodes = u32::try_from(1 + random.below(6)).unwrap_or(1);
+        let kinds = [
+            QuorumKind::Majority,
+            QuorumKind::WaitForAll,
+            QuorumKind::TieBreaker,
+            QuorumKind::LastManStanding,
+        ];
+        let quorum = if nodes == 2 && random.chance(700) {
+            QuorumKind::TwoNode
+        } else {
+            *random.pick(&kinds).unwrap_or(&QuorumKind::Majority)
+        };
+        let lossy = random.chance(500);
+        let steady = random.chance(200);
+        let loss_max = if steady { 200 } else { 150 };
+        Self {
+            nodes,
+            quorum,
+            token_ms: random.chance(300).then(|| 400 + u32::try_from(random.below(1200)).unwrap_or(0)),
+            loss_per_mille: if lossy { random.below(loss_max) } else { 0 },
+            duplicate_per_mille: if random.chance(400) { random.below(60) } else { 0 },
+            delayed_per_mille: if random.chance(500) { random.below(80) } else { 0 },
+            latency_max_us: 60 + random.below(800),
+            delay_max_us: 1000 + random.below(40_000),
+            fault_gap_us: 150_000 + random.below(1_500_000),
+            message_gap_us: 5_000 + random.below(60_000),
+            message_max: 20 + random.below(4000),
+            faulty: random.micros(3_000_000, 8_000_000),
+            partitions: random.chance(700) && !steady,
+            crashes: random.chance(600) && !steady,
+            pauses: random.chance(400),
+            steady,
+        }
+    }
+
+    pub(crate) fn timing_settings(&self) -> TimingSettings {
+        TimingSettings { token_ms: self.token_ms, ..TimingSettings::default() }
+    }
+
+    /// How long everything may take to settle after the last fault.
+    pub(crate) fn settle_limit(&self) -> Duration {
+        let token_ms = u64::from(self.token_ms.unwrap_or(600)) + 650 * u64::from(self.nodes);
+        Duration::from_millis(10 * token_ms + 5_000)
+    }
+}
