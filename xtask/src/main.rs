@@ -1,1 +1,41 @@
-fn main() {}
+//! Developer commands: `cargo xtask COMMAND`. `cargo xtask` alone lists them.
+
+mod bench;
+mod edges;
+mod run;
+mod test;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  test [--quick]              everything that CI runs (--quick: without lab and simulator)
+  edges                       check that dependencies point one way only
+  scheduler-suite [ARGS…]     run Pacemaker's scheduler cases: [DIR] [NAME…] [--diff]
+  sim [--seeds N]             simulate clusters with faults, one per seed
+  bench failover|cli|memory   compare with the reference, side by side (needs root)
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let rest = arguments.get(1..).unwrap_or_default();
+    let result = match arguments.first().map(String::as_str) {
+        Some("test") => test::test(rest),
+        Some("edges") => edges::check(),
+        Some("scheduler-suite") => run::cargo_run("simulate", "scheduler-suite", rest),
+        Some("sim") => run::cargo_run("sim", "sim", rest),
+        Some("bench") => bench::bench(rest),
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(64);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("xtask: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -466,7 +466,7 @@ impl Controller {
         }
         if due(self.join_deadline_ms) {
             self.join_deadline_ms = None;
-            self.join_expired();
+            self.join_expired(env);
         }
         if due(self.sync_wait.map(|(_, at)| at)) {
             self.sync_wait = None;

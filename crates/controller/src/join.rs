@@ -48,6 +48,10 @@ impl Controller {
         if others.is_empty() {
             return;
         }
+        if self.election.is_running() {
+            // The newcomer has not heard our vote and could never agree to it.
+            self.start_election(env);
+        }
         match self.role {
             Role::Leader => {
                 for id in others {
@@ -58,7 +62,6 @@ impl Controller {
                 let soon = env.now_ms + OFFER_WAIT_MS;
                 self.seek_deadline_ms = Some(self.seek_deadline_ms.map_or(soon, |at| at.min(soon)));
             }
-            Role::Seeking if self.election.is_running() => self.start_election(env),
             _ => {}
         }
     }
@@ -282,7 +285,10 @@ impl Controller {
             self.start_election(env);
             return;
         }
-        self.election.stop();
+        if self.election.is_running() {
+            // Our vote is on its way: who made this offer will make another one, or give way to us.
+            return;
+        }
         self.seek_deadline_ms = None;
         self.dc = Some(from);
         if from != self.config.id {
@@ -417,7 +423,7 @@ impl Controller {
     }
 
     /// Nodes that did not answer are left out until they announce themselves again.
-    pub(crate) fn join_expired(&mut self) {
+    pub(crate) fn join_expired(&mut self, env: &Env<'_>) {
         let silent: Vec<(u32, String)> = self
             .peers
             .running()
@@ -427,6 +433,10 @@ impl Controller {
         for (id, name) in silent {
             self.log(&format!("{name} did not complete its join in time"));
             self.peers.entry(id).join = Join::None;
+        }
+        if self.role == Role::Leader && !self.is_integrated() {
+            // Not even our own join came to its end: begin again.
+            self.start_election(env);
         }
     }
 }

@@ -297,6 +297,7 @@ mod tests {
             parameters: Vec::new(),
             transition_key: "1:1:0:u".into(),
             target_rc: 0,
+            is_instant: false,
         }
     }
 

@@ -27,6 +27,8 @@ pub struct Operation {
     pub parameters: Vec<(String, String)>,
     pub transition_key: String,
     pub target_rc: i32,
+    /// It ends at once: no record of its start is worth writing.
+    pub is_instant: bool,
 }
 
 /// An `<rsc_op>` without what an operation needs.
@@ -65,12 +67,13 @@ impl Operation {
                 .collect(),
             transition_key: key,
             target_rc: target,
+            is_instant: false,
         })
     }
 
     /// Operations that change something: a record of their start is kept while they run.
     pub fn is_change(&self) -> bool {
-        !matches!(self.name.as_str(), "monitor" | "notify" | "meta-data" | "validate-all")
+        !self.is_instant && !matches!(self.name.as_str(), "monitor" | "notify" | "meta-data" | "validate-all")
     }
 }
 

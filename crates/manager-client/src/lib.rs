@@ -10,7 +10,10 @@ mod controller;
 mod error;
 mod file;
 mod frame;
+mod history;
 mod launcher;
+mod overview;
+pub mod placement;
 
 pub use attributes::{Attributes, Update, Value};
 pub use cib::{Answer, Change, Cib, LiveCib};
@@ -19,4 +22,6 @@ pub use controller::{ClusterNode, Controller, DcInfo, NodeInfo, ResourceRef};
 pub use error::Error;
 pub use file::FileCib;
 pub use frame::{Frame, FrameError};
+pub use history::{History, forget, histories};
 pub use launcher::{Launcher, Ping};
+pub use overview::{Overview, overview};

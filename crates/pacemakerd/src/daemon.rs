@@ -15,6 +15,7 @@ use xml::Document;
 use crate::bus::{BusEvent, Group, Member};
 use crate::disk::{Loaded, Store};
 use crate::endpoints::{Endpoints, Service};
+use crate::floating::Floating;
 use crate::log::Log;
 use crate::node::Identity;
 use crate::policy::Policy;
@@ -24,6 +25,7 @@ const TOKEN_SIGNAL: u64 = 1;
 const TOKEN_QUORUM: u64 = 2;
 const TOKEN_POLICY: u64 = 3;
 const TOKEN_SAVED: u64 = 4;
+const TOKEN_ADDRESSES: u64 = 5;
 const TOKEN_GROUP: u64 = 10;
 const TOKEN_SERVICE: u64 = 30;
 const TOKEN_AGENT: u64 = 1_000;
@@ -70,6 +72,7 @@ pub struct Daemon {
     /// Messages that we sent to ourselves.
     pub(crate) loopback: VecDeque<Document>,
     pub(crate) fences: crate::fence::Fences,
+    pub(crate) floating: Floating,
     leave_at_ms: Option<u64>,
     exit: Option<i32>,
 }
@@ -150,6 +153,10 @@ impl Daemon {
         let (store, cib) = load(&log);
         let saver = Saver::start(store)?;
         poller.add(&*saver.wake, TOKEN_SAVED, Interest::READ)?;
+        let floating = Floating::open();
+        if let Some(watcher) = floating.watcher() {
+            poller.add(watcher, TOKEN_ADDRESSES, Interest::READ)?;
+        }
         let policy = Policy::start()?;
         poller.add(policy.wake(), TOKEN_POLICY, Interest::READ)?;
         let mut quorum = Quorum::open()?;
@@ -189,6 +196,7 @@ impl Daemon {
             history,
             loopback: VecDeque::new(),
             fences: crate::fence::Fences::default(),
+            floating,
             leave_at_ms: None,
             exit: None,
         })
@@ -269,6 +277,16 @@ impl Daemon {
             }
             TOKEN_QUORUM => self.quorum_events(),
             TOKEN_POLICY => self.decisions(),
+            TOKEN_ADDRESSES => {
+                for resource in self.floating.lost() {
+                    self.log.notice(
+                        "pacemaker-execd",
+                        &format!("The address of {resource} has gone: checking it now"),
+                    );
+                    self.executor.recheck(&resource, sys::clock::monotonic_ms(), wall_s());
+                    self.pump();
+                }
+            }
             TOKEN_SAVED => {
                 self.saver.wake.clear();
                 let failed = self.saver.failed.lock().ok().and_then(|slot| slot.clone());

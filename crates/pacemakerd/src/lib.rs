@@ -13,6 +13,7 @@ mod daemon;
 mod disk;
 mod endpoints;
 mod fence;
+mod floating;
 pub mod frame;
 mod local;
 mod log;

@@ -20,7 +20,8 @@ impl Daemon {
                 }
             }
             _ => match Operation::read(op) {
-                Ok(operation) => {
+                Ok(mut operation) => {
+                    operation.is_instant = crate::runner::is_instant(&operation);
                     let what = format!("{} {} on this node", operation.name, operation.resource);
                     self.log.notice("pacemaker-controld", &format!("Requesting local execution of {what}"));
                     let now = sys::clock::monotonic_ms();
@@ -139,6 +140,9 @@ impl Daemon {
     /// A result: into our history and the CIB, or straight to the DC.
     fn record(&mut self, report: &Report) {
         let record = record_of(report);
+        if record.status == OpStatus::Done {
+            self.floating.note(&report.operation, record.rc);
+        }
         if record.operation == "notify" {
             if record.status != OpStatus::Pending {
                 self.tell_dc(&record);

@@ -65,7 +65,7 @@ impl Policy {
 /// A fault of the scheduler must not take the manager with it: it becomes an error.
 fn decide(question: &Question) -> Decision {
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        crate::adapter::schedule(question.id, &question.cib, question.now_s)
+        crate::adapter::schedule(&question.cib, question.now_s)
     }));
     let (graph, recheck_ms) = match outcome {
         Ok(Ok((graph, recheck_ms))) => (Ok(graph), recheck_ms),

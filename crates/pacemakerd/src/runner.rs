@@ -36,8 +36,16 @@ impl Runner {
         Runner { next_token: first_token, ..Runner::default() }
     }
 
-    /// Starts an agent. Gives the end at once if it cannot be started.
+    /// Starts an agent. Gives the end at once if it cannot be started, or if it needs no process.
     pub fn start(&mut self, poller: &Poller, call_id: i32, operation: Operation) -> Option<Finish> {
+        if let Some((agent, parameters)) = instant(&operation) {
+            let outcome = (agent.run)(&operation.name, &parameters);
+            return Some(Finish {
+                status: FinishStatus::Done,
+                rc: outcome.exit.0,
+                exit_reason: outcome.reason,
+            });
+        }
         let spawn = match command(&operation) {
             Ok(spawn) => spawn,
             Err(finish) => return Some(finish),
@@ -98,6 +106,22 @@ impl Runner {
     }
 }
 
+/// Whether an operation needs no process: an agent of ours that never waits, unless the
+/// administrator prefers the packaged agents (`RELEVO_AGENTS=packaged` in the daemon's environment).
+pub fn is_instant(operation: &Operation) -> bool {
+    instant(operation).is_some()
+}
+
+fn instant(operation: &Operation) -> Option<(&'static agents::Agent, agents::Parameters)> {
+    let Operation { agent, resource, parameters, .. } = operation;
+    if agent.class != "ocf" || std::env::var_os("RELEVO_AGENTS").is_some_and(|choice| choice == "packaged") {
+        return None;
+    }
+    let found = agents::find(agent.provider.as_deref().unwrap_or("heartbeat"), &agent.kind)?;
+    let parameters = agents::Parameters::new(resource, parameters.iter().cloned());
+    (found.is_instant && (found.supports)(&parameters)).then_some((found, parameters))
+}
+
 fn not_started(program: &Path, error: &std::io::Error) -> Finish {
     let missing = error.kind() == std::io::ErrorKind::NotFound;
     Finish {
@@ -118,10 +142,13 @@ fn command(operation: &Operation) -> Result<Spawn, Finish> {
         "ocf" => {
             let provider = agent.provider.as_deref().unwrap_or("heartbeat");
             let path: PathBuf = [OCF_ROOT, "resource.d", provider, &agent.kind].iter().collect();
-            if !path.exists() {
-                return Err(refuse(format!("{} is not installed", path.display())));
-            }
-            with_ocf_environment(Spawn::new(path).arg(ocf_action(&operation.name)), operation)
+            let spawn = match (path.exists(), agents::find(provider, &agent.kind), std::env::current_exe()) {
+                (true, ..) => Spawn::new(path),
+                // Without the package our own agent is there all the same.
+                (false, Some(own), Ok(program)) => Spawn::new(program).arg(own.name),
+                _ => return Err(refuse(format!("{} is not installed", path.display()))),
+            };
+            with_ocf_environment(spawn.arg(&operation.name), operation)
         }
         "lsb" => Spawn::new(Path::new("/etc/init.d").join(&agent.kind)).arg(lsb_action(&operation.name)),
         "systemd" | "service" => {
@@ -131,10 +158,6 @@ fn command(operation: &Operation) -> Result<Spawn, Finish> {
     };
     spawn.output_limit_bytes = OUTPUT_LIMIT_BYTES;
     Ok(spawn)
-}
-
-fn ocf_action(name: &str) -> &str {
-    name
 }
 
 fn lsb_action(name: &str) -> &str {

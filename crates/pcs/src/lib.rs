@@ -10,6 +10,7 @@ pub mod context;
 mod live;
 pub mod model;
 pub mod options;
+pub mod remote;
 pub mod report;
 pub mod router;
 pub mod store;

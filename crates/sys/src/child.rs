@@ -46,6 +46,21 @@ pub const MAX_STDIN_BYTES: usize = 64 * 1024;
 /// Bytes read per stream and [`Child::read_output`] call.
 const READ_BUDGET_BYTES: usize = 256 * 1024;
 
+/// Has the program start with no signal blocked and SIGPIPE at its default: blocked signals are inherited, and a
+/// program that is started by one which uses [`crate::SignalFd`] would otherwise never see SIGTERM or SIGCHLD.
+pub fn reset_signals(command: &mut Command) {
+    // SAFETY: the closure runs between fork and exec and calls only async-signal-safe functions.
+    unsafe {
+        command.pre_exec(|| {
+            let mut set = std::mem::MaybeUninit::uninit();
+            libc::sigemptyset(set.as_mut_ptr());
+            libc::sigprocmask(libc::SIG_SETMASK, set.as_ptr(), std::ptr::null_mut());
+            libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+            Ok(())
+        });
+    }
+}
+
 impl Spawn {
     pub fn new(program: impl Into<PathBuf>) -> Spawn {
         Spawn { program: program.into(), output_limit_bytes: DEFAULT_OUTPUT_LIMIT_BYTES, ..Spawn::default() }
@@ -65,6 +80,7 @@ impl Spawn {
     pub fn start(&self) -> io::Result<Child> {
         let mut command = Command::new(&self.program);
         command.args(&self.args).process_group(0);
+        reset_signals(&mut command);
         if self.clear_environment {
             command.env_clear();
         }
@@ -271,6 +287,23 @@ mod tests {
         assert_eq!(finish(&mut child), ChildExit::Code(7));
         assert_eq!(child.stdout(), b"hello");
         assert_eq!(child.stderr(), b"b\n");
+    }
+
+    #[test]
+    fn signals_blocked_here_are_not_blocked_there() {
+        let blocked = std::thread::spawn(|| {
+            let _fd = crate::SignalFd::new(&[signal::SIGTERM, signal::SIGCHLD]).unwrap();
+            let mut child = shell("grep -E '^Sig(Blk|Ign)' /proc/self/status").start().unwrap();
+            finish(&mut child);
+            String::from_utf8_lossy(child.stdout()).into_owned()
+        });
+        let lines = blocked.join().unwrap();
+        let masks: Vec<u64> = lines
+            .lines()
+            .map(|line| u64::from_str_radix(line.split_whitespace().last().unwrap(), 16).unwrap())
+            .collect();
+        // Signals 32 and up are the C library's own business.
+        assert_eq!(masks.iter().map(|m| m & 0x7FFF_FFFF).collect::<Vec<_>>(), [0, 0], "{lines}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod nft;
 pub mod packet;
 pub mod pam;
 pub mod poll;
+pub mod pty;
 pub mod rtnl;
 pub mod shm;
 pub mod signal;

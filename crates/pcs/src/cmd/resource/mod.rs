@@ -4,6 +4,7 @@ mod clone;
 mod create;
 mod group;
 mod meta;
+mod moving;
 mod remove;
 pub mod show;
 mod update;
@@ -99,6 +100,56 @@ pub const COMMANDS: &[Command] = &[
         about: "Same as 'pcs resource delete'.",
         options: &["-f", "--force"],
         run: remove::remove,
+    },
+    Command {
+        path: "resource move",
+        synopsis: "<resource id> [destination node] [lifetime=<lifetime>] [--promoted] [--wait[=n]]",
+        about: "Move a resource away from where it is, or to a node, and leave no constraint behind. With a \
+                lifetime (ISO 8601, PT10S is ten seconds) a constraint is made that ends by itself.",
+        options: &["--autodelete", "--promoted", "--strict", "--wait", "-f"],
+        run: moving::move_resource,
+    },
+    Command {
+        path: "resource move-with-constraint",
+        synopsis: "<resource id> [destination node] [lifetime=<lifetime>] [--promoted] [--wait[=n]]",
+        about: "Move a resource by a constraint, which stays until 'pcs resource clear' or its lifetime ends.",
+        options: &["-f", "--promoted", "--wait"],
+        run: moving::move_with_constraint,
+    },
+    Command {
+        path: "resource ban",
+        synopsis: "<resource id> [node] [lifetime=<lifetime>] [--promoted] [--wait[=n]]",
+        about: "Keep a resource off a node, without a name off the one it runs on.",
+        options: &["-f", "--promoted", "--wait"],
+        run: moving::ban,
+    },
+    Command {
+        path: "resource clear",
+        synopsis: "<resource id> [node] [--expired] [--wait[=n]]",
+        about: "Remove the constraints that move and ban made, with --expired only those that have ended.",
+        options: &["-f", "--promoted", "--expired", "--wait"],
+        run: moving::clear,
+    },
+    Command {
+        path: "resource cleanup",
+        synopsis: "[<resource id>] [node=<node>] [operation=<operation> [interval=<interval>]] [--strict]",
+        about: "Make the cluster forget failed operations of a resource, or of all.",
+        options: &["--strict"],
+        run: moving::cleanup,
+    },
+    Command {
+        path: "resource refresh",
+        synopsis: "[<resource id>] [node=<node>] [--strict]",
+        about: "Make the cluster forget everything about a resource, or all, and look anew.",
+        options: &["--strict", "--force"],
+        run: moving::refresh,
+    },
+    Command {
+        path: "resource restart",
+        synopsis: "<resource id> [--wait=n]",
+        about: "Stop a resource and start it again.",
+        options: &["--wait"],
+        run: moving::restart,
     },
     Command {
         path: "resource enable",
@@ -214,6 +265,11 @@ pub(crate) fn missing(doc: &Document, id: &str, what: &str) -> Issue {
     let ids = resource_ids(doc);
     Issue::new(format!("{what} '{id}' does not exist").trim().to_string())
         .meant(id, ids.iter().map(String::as_str))
+}
+
+/// The same, or nothing when there is such a resource.
+pub(crate) fn existing_or(doc: &Document, id: &str, what: &str) -> Option<Issue> {
+    crate::model::find::resource(doc, id).is_none().then(|| missing(doc, id, what))
 }
 
 /// What messages call any kind of resource.

@@ -1,0 +1,505 @@
+//! Whole clusters of controllers in virtual time: every node has its own CIB and applies one log of
+//! messages in order, each at its own pace; nodes crash and come back, starts fail. Checked all the
+//! time: no resource is active twice. Checked in the end: one leader, equal CIBs, everything runs.
+
+#![allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use cib::{Operation, Request, options};
+use controller::history::{OpStatus, Record};
+use controller::{Age, Config, Controller, Env, Output, Role};
+use xml::{Document, Element};
+
+const RESOURCES: [&str; 2] = ["vip", "web"];
+/// Virtual time in which a cluster must come to rest after its last fault, in ms.
+const CALM_MS: u64 = 120_000;
+
+/// An entry of the log that all nodes share.
+#[derive(Clone)]
+enum Entry {
+    Cib {
+        from: u32,
+        call: u32,
+        operation: Operation,
+        section: Option<String>,
+        bits: u32,
+        data: Option<Document>,
+        keep: bool,
+    },
+    Controller {
+        from: u32,
+        to: Option<String>,
+        message: Document,
+    },
+    AskForCib {
+        to: String,
+    },
+    Attribute {
+        node: String,
+        name: String,
+        value: Option<String>,
+    },
+    Processes {
+        running: Vec<u32>,
+        dead: Vec<u32>,
+    },
+    Membership {
+        members: Vec<u32>,
+        quorate: bool,
+    },
+}
+
+struct Node {
+    id: u32,
+    controller: Controller,
+    cib: Document,
+    /// Next entry of the log to take.
+    cursor: usize,
+    history: Document,
+    active: BTreeSet<String>,
+    decisions: VecDeque<u32>,
+    call: i32,
+}
+
+struct World {
+    seed: u64,
+    now_ms: u64,
+    log: Vec<Entry>,
+    nodes: BTreeMap<u32, Node>,
+    size: u32,
+    /// Operations that still fail: (resource, node).
+    broken: BTreeSet<(String, u32)>,
+    story: Vec<String>,
+}
+
+fn name(id: u32) -> String {
+    format!("n{id}")
+}
+
+fn empty_history(id: u32) -> Document {
+    Document::parse(&format!("<lrm id='{id}'><lrm_resources/></lrm>")).unwrap()
+}
+
+impl World {
+    fn new(seed: u64, size: u32) -> World {
+        let mut world = World {
+            seed,
+            now_ms: 1_000,
+            log: Vec::new(),
+            nodes: BTreeMap::new(),
+            size,
+            broken: BTreeSet::new(),
+            story: Vec::new(),
+        };
+        for id in 1..=size {
+            world.boot(id);
+        }
+        world
+    }
+
+    /// xorshift: the whole run follows from the seed.
+    fn random(&mut self, below: u64) -> u64 {
+        self.seed ^= self.seed << 13;
+        self.seed ^= self.seed >> 7;
+        self.seed ^= self.seed << 17;
+        self.seed % below.max(1)
+    }
+
+    fn boot(&mut self, id: u32) {
+        let config = Config {
+            id,
+            name: name(id),
+            cluster_name: "sim".into(),
+            nodes: (1..=self.size).map(|id| (id, name(id))).collect(),
+            version: "sim".into(),
+            uuid: format!("uuid-{id}-{}", self.now_ms),
+        };
+        let node = Node {
+            id,
+            controller: Controller::new(config),
+            cib: initial_cib(),
+            cursor: self.log.len(),
+            history: empty_history(id),
+            active: BTreeSet::new(),
+            decisions: VecDeque::new(),
+            call: 0,
+        };
+        self.nodes.insert(id, node);
+        self.story.push(format!("{} boot {id}", self.now_ms));
+        self.announce(Vec::new());
+    }
+
+    fn crash(&mut self, id: u32) {
+        self.nodes.remove(&id);
+        self.story.push(format!("{} crash {id}", self.now_ms));
+        self.announce(vec![id]);
+    }
+
+    fn announce(&mut self, dead: Vec<u32>) {
+        let running: Vec<u32> = self.nodes.keys().copied().collect();
+        let quorate = running.len() as u32 * 2 > self.size || self.size == 2;
+        self.log.push(Entry::Processes { running: running.clone(), dead });
+        self.log.push(Entry::Membership { members: running, quorate });
+    }
+
+    /// Takes one step: some node takes its next message, or its scheduler answers, or time passes.
+    fn step(&mut self) {
+        let ids: Vec<u32> = self.nodes.keys().copied().collect();
+        let behind: Vec<u32> =
+            ids.iter().copied().filter(|id| self.nodes[id].cursor < self.log.len()).collect();
+        let deciding: Vec<u32> =
+            ids.iter().copied().filter(|id| !self.nodes[id].decisions.is_empty()).collect();
+        match (behind.is_empty(), deciding.is_empty()) {
+            (false, decide) if decide || self.random(4) > 0 => {
+                let id = behind[self.random(behind.len() as u64) as usize];
+                self.take(id);
+            }
+            (_, false) => {
+                let id = deciding[self.random(deciding.len() as u64) as usize];
+                self.decide(id);
+            }
+            _ => self.pass_time(),
+        }
+        self.check_safety();
+    }
+
+    fn pass_time(&mut self) {
+        let next = self.nodes.values().filter_map(|node| node.controller.poll_timeout()).min();
+        self.now_ms = next.unwrap_or(self.now_ms + 1_000).max(self.now_ms + 1);
+        let now = self.now_ms;
+        let due = |node: &Node| node.controller.poll_timeout().is_some_and(|at| at <= now);
+        let ids: Vec<u32> = self.nodes.values().filter(|node| due(node)).map(|node| node.id).collect();
+        for id in ids {
+            self.with(id, |node, env| node.controller.handle_timeout(env));
+        }
+    }
+
+    /// Calls into a node's controller, then carries out what it wants.
+    fn with(&mut self, id: u32, work: impl FnOnce(&mut Node, &Env<'_>)) {
+        let (now_ms, Some(node)) = (self.now_ms, self.nodes.get_mut(&id)) else { return };
+        let cib = node.cib.clone();
+        let age = Age { seconds: 0, nanoseconds: u64::from(id) };
+        work(node, &Env { now_ms, wall_s: (now_ms / 1000) as i64, age, cib: &cib });
+        self.drain(id);
+    }
+
+    fn drain(&mut self, id: u32) {
+        while let Some(output) = self.nodes.get_mut(&id).and_then(|node| node.controller.poll_output()) {
+            match output {
+                Output::Send { host, message } => {
+                    self.log.push(Entry::Controller { from: id, to: host, message })
+                }
+                Output::Cib { call, operation, section, options, data } => {
+                    self.log.push(Entry::Cib {
+                        from: id,
+                        call,
+                        operation,
+                        section,
+                        bits: options,
+                        data,
+                        keep: false,
+                    });
+                }
+                Output::SyncOurs => self.sync(id),
+                Output::SyncFrom(to) => self.log.push(Entry::AskForCib { to }),
+                Output::Schedule(number) => {
+                    if let Some(node) = self.nodes.get_mut(&id) {
+                        node.decisions.push_back(number);
+                    }
+                }
+                Output::Attribute { node, name, value } => {
+                    self.log.push(Entry::Attribute { node, name, value })
+                }
+                Output::ClearFailures { .. } => {}
+                Output::Fence { action, node, .. } => panic!("fencing {node} ({action}) without fencing"),
+                Output::Exit => self.story.push(format!("{} exit {id}", self.now_ms)),
+                Output::Log(text) => self.story.push(format!("{} {id}: {text}", self.now_ms)),
+            }
+        }
+    }
+
+    fn sync(&mut self, id: u32) {
+        let Some(node) = self.nodes.get(&id) else { return };
+        let data = Some(node.cib.clone());
+        let operation = Operation::Replace;
+        self.log.push(Entry::Cib { from: id, call: 0, operation, section: None, bits: 0, data, keep: true });
+    }
+
+    fn decide(&mut self, id: u32) {
+        let Some(number) = self.nodes.get_mut(&id).and_then(|node| node.decisions.pop_front()) else {
+            return;
+        };
+        let options = scheduler::Options { now_s: (self.now_ms / 1000) as i64, ..Default::default() };
+        let cib = self.nodes[&id].cib.clone();
+        let graph = scheduler::schedule(&cib, &options).unwrap().to_xml();
+        self.with(id, |node, env| node.controller.handle_decision(env, number, &graph, None));
+    }
+
+    fn take(&mut self, id: u32) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let entry = self.log[node.cursor].clone();
+        node.cursor += 1;
+        match entry {
+            Entry::Processes { running, dead } => {
+                self.with(id, |node, env| node.controller.handle_processes(env, &running, &dead));
+            }
+            Entry::Membership { members, quorate } => {
+                self.with(id, |node, env| node.controller.handle_membership(env, &members, quorate));
+            }
+            Entry::Controller { from, to, message } => {
+                if to.is_none_or(|to| to == name(id)) {
+                    self.receive(id, from, &message);
+                }
+            }
+            Entry::AskForCib { to } if to == name(id) => self.sync(id),
+            Entry::AskForCib { .. } => {}
+            Entry::Attribute { node, name, value } => self.attribute(id, &node, &name, value.as_deref()),
+            Entry::Cib { from, call, operation, section, bits, data, keep } => {
+                let request = Request {
+                    operation,
+                    section: section.as_deref().filter(|s| !s.is_empty()),
+                    options: bits,
+                    input: data.as_ref().map(Document::root_element),
+                    origin: "sim",
+                    client: "sim",
+                    user: "sim",
+                    written: "now",
+                    keep_version: keep,
+                };
+                let error = self.apply(id, &request).err();
+                let leads = self.nodes.get(&id).is_some_and(|node| node.controller.role() == Role::Leader);
+                if keep && from == id && leads {
+                    let sent = data.as_ref().map(|cib| cib::Version::of(cib.root_element()));
+                    let have = cib::Version::of(self.nodes[&id].cib.root_element());
+                    if sent != Some(have) {
+                        self.sync(id);
+                    }
+                } else if from == id && call != 0 {
+                    self.with(id, |node, env| node.controller.handle_cib_reply(env, call, error));
+                }
+            }
+        }
+    }
+
+    fn apply(&mut self, id: u32, request: &Request<'_>) -> Result<(), base::CibError> {
+        let Some(node) = self.nodes.get_mut(&id) else { return Ok(()) };
+        let outcome = cib::perform(&node.cib, request).map_err(|failure| failure.error)?;
+        node.cib = outcome.cib;
+        if let Some(patch) = outcome.patch {
+            self.with(id, |node, env| node.controller.handle_cib_change(env, patch.root_element()));
+        }
+        Ok(())
+    }
+
+    /// As the writer does: every node's table is the same, so each applies the write itself.
+    fn attribute(&mut self, id: u32, node: &str, attribute: &str, value: Option<&str>) {
+        let number = node.trim_start_matches('n');
+        let entry = format!("status-{number}-{}", attribute.replace('#', "."));
+        let value = if value == Some("value++") { "1" } else { value.unwrap_or("") };
+        let text = format!(
+            "<status><node_state id='{number}'><transient_attributes id='{number}'><instance_attributes \
+             id='status-{number}'><nvpair id='{entry}' name='{attribute}' value='{value}'/></instance_attributes>\
+             </transient_attributes></node_state></status>"
+        );
+        let data = Document::parse(&text).unwrap();
+        let request = Request {
+            operation: Operation::Modify,
+            section: Some("status"),
+            options: options::CAN_CREATE,
+            input: Some(data.root_element()),
+            origin: "sim",
+            client: "attrd",
+            user: "sim",
+            written: "now",
+            keep_version: false,
+        };
+        let _ = self.apply(id, &request);
+    }
+
+    fn receive(&mut self, id: u32, from: u32, message: &Document) {
+        let root = message.root_element();
+        if root.attr("crm_task") == Some("lrm_invoke") {
+            let op = controller::message::body(root).expect("an operation");
+            self.execute(id, op);
+            return;
+        }
+        let history = self.nodes[&id].history.clone();
+        self.with(id, |node, env| node.controller.handle_message(env, from, &name(from), message, &history));
+    }
+
+    /// An agent that takes no time.
+    fn execute(&mut self, id: u32, op: Element<'_>) {
+        let resource = op.child("primitive").unwrap().attr("id").unwrap().to_string();
+        let operation = op.attr("operation").unwrap().to_string();
+        let meta = |name: &str| op.child("attributes").and_then(|a| a.attr(name));
+        let interval_ms = meta("CRM_meta_interval").and_then(|text| text.parse().ok()).unwrap_or(0);
+        let target_rc = meta("CRM_meta_op_target_rc").and_then(|text| text.parse().ok()).unwrap_or(0);
+        let broken = self.broken.contains(&(resource.clone(), id));
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let rc = match operation.as_str() {
+            "start" if broken => 1,
+            "start" => {
+                node.active.insert(resource.clone());
+                0
+            }
+            "stop" => {
+                node.active.remove(&resource);
+                0
+            }
+            "monitor" if node.active.contains(&resource) => 0,
+            "monitor" => 7,
+            "delete" | "cancel" => return,
+            _ => 0,
+        };
+        node.call += 1;
+        let record = Record {
+            resource,
+            agent: ("ocf".into(), Some("pacemaker".into()), "Dummy".into()),
+            operation,
+            interval_ms,
+            transition_key: op.attr("transition-key").unwrap().to_string(),
+            call_id: node.call,
+            rc,
+            target_rc,
+            status: OpStatus::Done,
+            exit_reason: String::new(),
+            last_rc_change_s: (self.now_ms / 1000) as i64,
+            exec_ms: 0,
+            queue_ms: 0,
+            digest: controller::history::parameters_digest(std::iter::empty(), interval_ms),
+            restart: None,
+        };
+        let entry = record.to_xml(&name(id), "sim");
+        let wrapped = format!("<lrm_resources>{}</lrm_resources>", entry.to_text());
+        let place = node.history.child(node.history.root(), "lrm_resources").unwrap();
+        cib::merge(&mut node.history, place, Document::parse(&wrapped).unwrap().root_element());
+        let state =
+            format!("<node_state id='{id}' uname='{}'><lrm id='{id}'>{wrapped}</lrm></node_state>", name(id));
+        self.log.push(Entry::Cib {
+            from: id,
+            call: 0,
+            operation: Operation::Modify,
+            section: Some("status".into()),
+            bits: options::CAN_CREATE,
+            data: Some(Document::parse(&state).unwrap()),
+            keep: false,
+        });
+    }
+
+    fn check_safety(&self) {
+        for resource in RESOURCES {
+            let holders: Vec<u32> = self
+                .nodes
+                .values()
+                .filter(|node| node.active.contains(resource))
+                .map(|node| node.id)
+                .collect();
+            assert!(holders.len() <= 1, "{resource} is active on {holders:?}\n{}", self.tail());
+        }
+    }
+
+    fn tail(&self) -> String {
+        self.story.iter().rev().take(60).rev().cloned().collect::<Vec<_>>().join("\n")
+    }
+
+    fn is_at_rest(&self) -> bool {
+        let busy = self.nodes.values().any(|node| node.cursor < self.log.len() || !node.decisions.is_empty());
+        !busy && self.nodes.values().all(|node| node.controller.is_idle())
+    }
+
+    /// Runs until nothing is left to do; fails when that takes too long.
+    fn settle(&mut self) {
+        let limit = self.now_ms + CALM_MS;
+        for _ in 0..200_000 {
+            let busy =
+                self.nodes.values().any(|node| node.cursor < self.log.len() || !node.decisions.is_empty());
+            let idle = self.nodes.values().all(|node| node.controller.is_idle());
+            if !busy && idle {
+                return;
+            }
+            assert!(self.now_ms <= limit, "not at rest after {CALM_MS} ms\n{}", self.tail());
+            self.step();
+        }
+        panic!("endless work\n{}", self.tail());
+    }
+
+    fn check_rest(&self) {
+        let leaders = self.nodes.values().filter(|node| node.controller.role() == Role::Leader).count();
+        assert_eq!(leaders, 1, "leaders\n{}", self.tail());
+        let digests: BTreeSet<String> = self.nodes.values().map(|node| node.cib.digest_filtered()).collect();
+        assert_eq!(digests.len(), 1, "different CIBs\n{}", self.tail());
+        let quorate = self.nodes.len() as u32 * 2 > self.size || self.size == 2;
+        for resource in RESOURCES {
+            let healthy = self.nodes.keys().any(|id| !self.broken.contains(&(resource.to_string(), *id)));
+            let holders = self.nodes.values().filter(|node| node.active.contains(resource)).count();
+            // What started before its starts were broken may go on.
+            let as_wanted = if quorate && healthy { holders == 1 } else { quorate || holders == 0 };
+            assert!(as_wanted, "{resource} runs {holders} times\n{}\n{}", self.tail(), self.status());
+        }
+    }
+
+    fn status(&self) -> String {
+        self.nodes.values().next().map_or_else(String::new, |node| node.cib.to_pretty())
+    }
+}
+
+fn initial_cib() -> Document {
+    let mut cib = cib::empty_cib();
+    let config = "<crm_config><cluster_property_set id='cib-bootstrap-options'>\
+        <nvpair id='o1' name='stonith-enabled' value='false'/></cluster_property_set></crm_config>";
+    let resources: String = RESOURCES
+        .iter()
+        .map(|id| format!("<primitive id='{id}' class='ocf' provider='pacemaker' type='Dummy'/>"))
+        .collect();
+    for text in [config.to_string(), format!("<resources>{resources}</resources>")] {
+        let part = Document::parse(&text).unwrap();
+        let place = cib::section_path(&cib, Some(part.name(part.root()))).unwrap();
+        cib::merge(&mut cib, place, part.root_element());
+    }
+    cib
+}
+
+fn run(seed: u64, size: u32, faults: u32) {
+    let mut world = World::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1, size);
+    for _ in 0..faults {
+        for _ in 0..world.random(400) {
+            if world.is_at_rest() {
+                break;
+            }
+            world.step();
+        }
+        let id = 1 + world.random(u64::from(size)) as u32;
+        match world.random(4) {
+            0 if world.nodes.len() > 1 && world.nodes.contains_key(&id) => world.crash(id),
+            1 if !world.nodes.contains_key(&id) => world.boot(id),
+            2 => {
+                let resource = RESOURCES[world.random(2) as usize].to_string();
+                world.broken.insert((resource, id));
+            }
+            _ => world.pass_time(),
+        }
+    }
+    world.settle();
+    world.check_rest();
+}
+
+#[test]
+fn a_cluster_forms_and_starts_its_resources() {
+    run(1, 2, 0);
+    run(2, 3, 0);
+    run(3, 5, 0);
+}
+
+#[test]
+fn crashes_returns_and_failures_at_any_moment() {
+    let seeds = std::env::var("RELEVO_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(150);
+    for seed in 0..seeds {
+        let size = 2 + (seed % 4) as u32;
+        let outcome = std::panic::catch_unwind(|| run(seed, size, 6));
+        if let Err(cause) = outcome {
+            println!("seed {seed}, {size} nodes");
+            std::panic::resume_unwind(cause);
+        }
+    }
+}

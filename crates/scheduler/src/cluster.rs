@@ -1,0 +1,769 @@
+//! The cluster as the scheduler sees it: configuration, state and, once scheduled, the decision.
+
+use crate::expand::{BundlePlan, Expanded};
+use crate::iso8601::Time;
+use crate::model::*;
+use crate::rules::{Health, RuleInput};
+use crate::text::{Str, Table, is_true};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use xml::{Document, NodeId};
+
+/// What the caller knows and the CIB does not.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The time to decide for, in seconds since 1970 UTC.
+    pub now_s: i64,
+    /// Zone of times without one, in seconds east of UTC.
+    pub utc_offset_s: i32,
+    /// Secret parameters were removed from the input; compare secure digests.
+    pub sanitized: bool,
+    /// Record node scores ([`Cluster::lines`]).
+    pub scores: bool,
+    /// Record utilization.
+    pub utilization: bool,
+    /// Record the trail: why each score changed.
+    pub trail: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { now_s: 0, utc_offset_s: 0, sanitized: false, scores: false, utilization: false, trail: false }
+    }
+}
+
+/// What to do when a partition has no quorum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NoQuorum {
+    #[default]
+    Stop,
+    Freeze,
+    Ignore,
+    Demote,
+    Fence,
+}
+
+/// Strategy for the use of utilization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Placement {
+    #[default]
+    Default,
+    Utilization,
+    Minimal,
+    Balanced,
+}
+
+/// Cluster options, parsed.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    pub options: Table,
+    pub quorate: bool,
+    pub symmetric: bool,
+    pub maintenance: bool,
+    pub fencing_enabled: bool,
+    pub have_fencing: bool,
+    pub enable_unfencing: bool,
+    pub concurrent_fencing: bool,
+    pub stop_removed_resources: bool,
+    pub cancel_removed_actions: bool,
+    pub stop_all: bool,
+    pub start_failure_fatal: bool,
+    pub startup_fencing: bool,
+    pub shutdown_lock: bool,
+    pub probe_resources: bool,
+    pub have_remote_nodes: bool,
+    pub fence_remote_no_quorum: bool,
+    pub no_quorum: NoQuorum,
+    pub placement: Placement,
+    pub fence_action: Str,
+    pub fence_timeout_ms: u32,
+    pub priority_fencing_ms: u32,
+    pub shutdown_lock_ms: u32,
+    pub node_pending_ms: u32,
+    pub health: Health,
+}
+
+/// How serious a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    Notice,
+    Warning,
+    Error,
+}
+
+/// Something that an administrator should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    pub level: Level,
+    pub text: String,
+}
+
+/// One line of the scores or utilization output, in the order in which it came up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    Score { stage: &'static str, rsc: Str, node: Str, score: i32 },
+    Promotion { rsc: Str, node: Option<Str>, score: i32 },
+    Capacity { stage: &'static str, node: Str, values: Vec<(Str, Str)> },
+    Utilization { stage: &'static str, rsc: Str, node: Str, values: Vec<(Str, Str)> },
+    Info(String),
+}
+
+/// One step of the trail: what changed a score, from what to what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    pub rsc: Str,
+    pub node: Str,
+    pub cause: Str,
+    pub from: Option<i32>,
+    pub to: i32,
+}
+
+/// A failed operation, for status displays.
+#[derive(Debug, Clone)]
+pub struct FailedOp {
+    pub xml: NodeId,
+    pub node: Str,
+    pub rsc: Str,
+}
+
+/// The whole state of one scheduling run.
+#[derive(Debug)]
+pub struct Cluster {
+    pub doc: Arc<Document>,
+    pub config: Config,
+    pub opts: Options,
+    pub now: Time,
+    pub nodes: Arena<NodeIx, Node>,
+    /// Nodes sorted by name: the order of every listing.
+    pub node_order: Vec<NodeIx>,
+    pub dc: Option<NodeIx>,
+    pub rscs: Arena<RscIx, Resource>,
+    /// Top-level resources, in order of priority.
+    pub top: Vec<RscIx>,
+    pub actions: Arena<ActIx, Action>,
+    pub colocations: Arena<ColocIx, Colocation>,
+    pub locations: Arena<LocIx, Location>,
+    pub orderings: Vec<Ordering>,
+    pub tickets: Arena<TicketIx, Ticket>,
+    pub failed: Vec<FailedOp>,
+    pub recheck_by: Option<i64>,
+    pub messages: Vec<Message>,
+    pub lines: Vec<Line>,
+    pub trail: Vec<Step>,
+    pub(crate) singletons: HashMap<Str, ActIx>,
+    pub(crate) related: HashMap<(ActIx, ActIx), u32>,
+    pub(crate) by_id: HashMap<Str, RscIx>,
+    pub(crate) node_by_name: HashMap<String, NodeIx>,
+    pub(crate) templates: HashMap<Str, Vec<Str>>,
+    pub(crate) tags: HashMap<Str, Vec<Str>>,
+    pub(crate) param_checks: Vec<ParamCheck>,
+    pub(crate) stop_needed: Vec<RscIx>,
+    /// History entries whose failure expired: their recurring operation is to be rescheduled.
+    pub(crate) expired_ops: HashSet<NodeId>,
+    pub(crate) merged: HashMap<NodeId, NodeId>,
+    pub(crate) invalid: HashSet<NodeId>,
+    pub(crate) plans: HashMap<NodeId, BundlePlan>,
+    pub(crate) op_defaults: Option<NodeId>,
+    pub(crate) rsc_defaults: Option<NodeId>,
+    pub(crate) node_states: HashMap<Str, NodeId>,
+    pub(crate) ops_cache: HashMap<NodeId, Arc<Vec<OpConfig>>>,
+    pub(crate) history_cache: HashMap<NodeId, HashMap<Str, Vec<NodeId>>>,
+}
+
+/// A parameter check that has to wait until hosts of bundles are known.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ParamCheck {
+    pub op: NodeId,
+    pub rsc: RscIx,
+    pub node: NodeIx,
+    pub last_failure: bool,
+}
+
+impl Cluster {
+    pub(crate) fn new(expanded: Expanded, opts: &Options) -> Cluster {
+        Cluster {
+            doc: Arc::new(expanded.doc),
+            config: Config::default(),
+            opts: opts.clone(),
+            now: Time::from_epoch(opts.now_s, i64::from(opts.utc_offset_s)),
+            nodes: Arena::default(),
+            node_order: Vec::new(),
+            dc: None,
+            rscs: Arena::default(),
+            top: Vec::new(),
+            actions: Arena::default(),
+            colocations: Arena::default(),
+            locations: Arena::default(),
+            orderings: Vec::new(),
+            tickets: Arena::default(),
+            failed: Vec::new(),
+            recheck_by: None,
+            messages: expanded.messages.into_iter().map(|text| Message { level: Level::Error, text }).collect(),
+            lines: Vec::new(),
+            trail: Vec::new(),
+            singletons: HashMap::new(),
+            related: HashMap::new(),
+            by_id: HashMap::new(),
+            node_by_name: HashMap::new(),
+            templates: HashMap::new(),
+            tags: HashMap::new(),
+            param_checks: Vec::new(),
+            stop_needed: Vec::new(),
+            expired_ops: HashSet::new(),
+            merged: expanded.merged,
+            invalid: expanded.invalid,
+            plans: expanded.bundles,
+            op_defaults: None,
+            rsc_defaults: None,
+            node_states: HashMap::new(),
+            ops_cache: HashMap::new(),
+            history_cache: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn error(&mut self, text: impl Into<String>) {
+        self.messages.push(Message { level: Level::Error, text: text.into() });
+    }
+
+    pub(crate) fn warn(&mut self, text: impl Into<String>) {
+        self.messages.push(Message { level: Level::Warning, text: text.into() });
+    }
+
+    /// The effective time, in seconds since 1970 UTC.
+    pub fn now_s(&self) -> i64 {
+        self.now.epoch()
+    }
+
+    pub(crate) fn recheck(&mut self, when_s: i64) {
+        if when_s > self.now_s() && self.recheck_by.is_none_or(|old| when_s < old) {
+            self.recheck_by = Some(when_s);
+        }
+    }
+
+    pub(crate) fn recheck_time(&mut self, when: Option<Time>) {
+        if let Some(when) = when {
+            self.recheck(when.epoch());
+        }
+    }
+
+    pub(crate) fn rule_input(&self) -> RuleInput<'static> {
+        RuleInput::at(self.now)
+    }
+
+    // Nodes
+
+    pub fn find_node(&self, name: &str) -> Option<NodeIx> {
+        self.node_by_name.get(&name.to_ascii_lowercase()).copied()
+    }
+
+    pub fn find_node_id(&self, id: &str) -> Option<NodeIx> {
+        self.node_order.iter().copied().find(|n| self.nodes[*n].id.eq_ignore_ascii_case(id))
+    }
+
+    pub fn node_name(&self, node: NodeIx) -> &str {
+        &self.nodes[node].name
+    }
+
+    /// The resource that runs a guest or bundle node.
+    pub fn guest_launcher(&self, node: NodeIx) -> Option<RscIx> {
+        let node = &self.nodes[node];
+        if !node.is_remote {
+            return None;
+        }
+        node.remote.and_then(|r| self.rscs[r].launcher)
+    }
+
+    pub fn is_guest(&self, node: NodeIx) -> bool {
+        self.guest_launcher(node).is_some()
+    }
+
+    /// A Pacemaker Remote node that is not a guest.
+    pub fn is_remote_node(&self, node: NodeIx) -> bool {
+        self.nodes[node].is_remote && !self.is_guest(node)
+    }
+
+    pub fn is_bundle_node(&self, node: NodeIx) -> bool {
+        self.is_guest(node) && self.nodes[node].remote.is_some_and(|r| self.is_bundled(r))
+    }
+
+    /// Whether resources may be placed on a node at all.
+    pub fn node_up(&self, node: NodeIx) -> bool {
+        let n = &self.nodes[node];
+        n.online && !n.shutdown && !n.unclean && !n.is(nf::STANDBY) && !n.maintenance
+    }
+
+    /// As [`Cluster::node_up`], and the score is not negative.
+    pub fn slot_up(&self, row: &Row, node: NodeIx) -> bool {
+        slot(row, node).is_some_and(|s| s.score >= 0) && self.node_up(node)
+    }
+
+    pub(crate) fn any_up(&self, row: &Row) -> bool {
+        row_nodes(row).into_iter().any(|n| self.slot_up(row, n))
+    }
+
+    /// A node attribute; for guest nodes with target "host", that of the host.
+    pub fn node_attr(&self, node: NodeIx, name: &str, target: Option<&str>, place: u32) -> Option<Str> {
+        let host = match (self.guest_launcher(node), target) {
+            (Some(launcher), Some(t)) if t.eq_ignore_ascii_case("host") => {
+                let launcher = &self.rscs[launcher];
+                if place == at::ASSIGNED { launcher.assigned? } else { *launcher.active_nodes.first()? }
+            }
+            _ => node,
+        };
+        self.nodes[host].attrs.get(name).cloned()
+    }
+
+    pub(crate) fn can_fence(&self, node: Option<NodeIx>) -> bool {
+        if let Some(launcher) = node.and_then(|n| self.guest_launcher(n)) {
+            return self.rscs[launcher]
+                .active_nodes
+                .iter()
+                .all(|n| self.nodes[*n].online || self.can_fence(Some(*n)));
+        }
+        if !self.config.fencing_enabled || !self.config.have_fencing {
+            return false;
+        }
+        if self.config.quorate || self.config.no_quorum == NoQuorum::Ignore {
+            return true;
+        }
+        let Some(node) = node else { return false };
+        if !self.nodes[node].online {
+            return false;
+        }
+        if self.nodes[node].is_remote && !self.config.fence_remote_no_quorum {
+            let row = self.nodes[node].remote.map(|r| row_nodes(&self.rscs[r].allowed)).unwrap_or_default();
+            return row.into_iter().all(|n| self.nodes[n].online);
+        }
+        true
+    }
+
+    // Resources
+
+    pub fn is_bundled(&self, rsc: RscIx) -> bool {
+        self.rscs[self.top_of(rsc, true)].variant == Variant::Bundle
+    }
+
+    /// The outermost resource; a bundle only with `include_bundle`.
+    pub fn top_of(&self, rsc: RscIx, include_bundle: bool) -> RscIx {
+        let mut at = rsc;
+        while let Some(parent) = self.rscs[at].parent {
+            if !include_bundle && self.rscs[parent].variant == Variant::Bundle {
+                break;
+            }
+            at = parent;
+        }
+        at
+    }
+
+    pub(crate) fn uber_parent(&self, rsc: RscIx) -> RscIx {
+        self.top_of(rsc, false)
+    }
+
+    pub(crate) fn is_parent(&self, child: RscIx, rsc: RscIx) -> bool {
+        let mut at = self.rscs[child].parent;
+        while let Some(parent) = at {
+            if parent == rsc {
+                return true;
+            }
+            at = self.rscs[parent].parent;
+        }
+        false
+    }
+
+    pub fn is_clone(&self, rsc: RscIx) -> bool {
+        self.rscs[rsc].variant == Variant::Clone
+    }
+
+    pub fn is_group(&self, rsc: Option<RscIx>) -> bool {
+        rsc.is_some_and(|r| self.rscs[r].variant == Variant::Group)
+    }
+
+    pub fn is_anonymous_clone(&self, rsc: RscIx) -> bool {
+        self.is_clone(rsc) && !self.rscs[rsc].is(rf::UNIQUE)
+    }
+
+    pub(crate) fn set_flags_recursive(&mut self, rsc: RscIx, flags: u64) {
+        self.rscs[rsc].flags |= flags;
+        for child in self.rscs[rsc].children.clone() {
+            self.set_flags_recursive(child, flags);
+        }
+    }
+
+    /// Whether a flag is set here or below (`any`), or here and everywhere below.
+    pub fn flag_recursive(&self, rsc: RscIx, flag: u64, any: bool) -> bool {
+        if self.rscs[rsc].is(flag) == any {
+            return any;
+        }
+        for child in &self.rscs[rsc].children {
+            if self.flag_recursive(*child, flag, any) == any {
+                return any;
+            }
+        }
+        !any
+    }
+
+    pub(crate) fn set_next_role(&mut self, rsc: RscIx, role: Role) {
+        self.rscs[rsc].next_role = role;
+    }
+
+    /// The name under which a resource is shown: without instance number unless globally unique.
+    pub fn printable_id(&self, rsc: RscIx) -> &Str {
+        let r = &self.rscs[rsc];
+        if r.is(rf::UNIQUE) { &r.id } else { &r.xml_id }
+    }
+
+    pub fn is_disabled(&self, rsc: RscIx) -> bool {
+        match Role::parse(self.rscs[rsc].meta.get("target-role")) {
+            Role::Stopped => true,
+            Role::Unpromoted => self.rscs[self.top_of(rsc, false)].is(rf::PROMOTABLE),
+            _ => false,
+        }
+    }
+
+    /// Target role, where it restricts the resource.
+    pub(crate) fn target_role(&mut self, rsc: RscIx) -> Option<Role> {
+        let value = self.rscs[rsc].meta.get_str("target-role")?;
+        if value.eq_ignore_ascii_case("Started") || value.eq_ignore_ascii_case("default") {
+            return None;
+        }
+        let role = Role::parse(Some(&value));
+        let id = self.rscs[rsc].id.clone();
+        if role == Role::Unknown {
+            self.error(format!("Ignoring 'target-role' for {id} because '{value}' is not valid"));
+            return None;
+        }
+        if role > Role::Started {
+            if !self.rscs[self.top_of(rsc, false)].is(rf::PROMOTABLE) {
+                self.error(format!(
+                    "Ignoring 'target-role' for {id} because '{value}' only makes sense for promotable clones"
+                ));
+                return None;
+            }
+            if role > Role::Unpromoted {
+                return None;
+            }
+        }
+        Some(role)
+    }
+
+    /// Whether a resource is active; with `all`, whether all of it is.
+    pub fn is_active(&self, rsc: RscIx, all: bool) -> bool {
+        let r = &self.rscs[rsc];
+        match r.variant {
+            Variant::Primitive => r.active_nodes.iter().any(|n| {
+                let node = &self.nodes[*n];
+                node.unclean || node.online || !r.is(rf::MANAGED)
+            }),
+            Variant::Group => {
+                let active = r.children.iter().filter(|c| self.is_active(**c, all)).count();
+                active > 0 && (!all || active == r.children.len())
+            }
+            Variant::Clone if all => r.children.iter().all(|c| self.is_active(*c, true)),
+            Variant::Clone => r.children.iter().any(|c| self.is_active(*c, false)),
+            Variant::Bundle => {
+                let parts = r.bundle.iter().flat_map(|b| b.replicas.iter()).flat_map(|replica| {
+                    [replica.ip, replica.child, Some(replica.container), replica.remote].into_iter().flatten()
+                });
+                for part in parts {
+                    if self.is_active(part, all) != all {
+                        return !all;
+                    }
+                }
+                all
+            }
+        }
+    }
+
+    /// Current or next role.
+    pub fn role_of(&self, rsc: RscIx, current: bool) -> Role {
+        let r = &self.rscs[rsc];
+        match r.variant {
+            Variant::Primitive if current => r.role,
+            Variant::Primitive => r.next_role,
+            Variant::Bundle => Role::Unknown,
+            _ => r.children.iter().map(|c| self.role_of(*c, current)).max().unwrap_or_default(),
+        }
+    }
+
+    /// Nodes where a resource is, is going to be, or is being changed ([`at`]).
+    pub fn places(&self, rsc: RscIx, place: u32) -> Vec<NodeIx> {
+        let r = &self.rscs[rsc];
+        let mut out: Vec<NodeIx> = Vec::new();
+        if !r.children.is_empty() {
+            for child in &r.children {
+                for node in self.places(*child, place) {
+                    if !out.contains(&node) {
+                        out.push(node);
+                    }
+                }
+            }
+            return out;
+        }
+        if place & at::CURRENT != 0 {
+            out.extend(&r.active_nodes);
+        }
+        if let Some(node) = r.pending_node.filter(|n| place & at::PENDING != 0 && !out.contains(n)) {
+            out.push(node);
+        }
+        if let Some(node) = r.assigned.filter(|_| place & at::ASSIGNED != 0) {
+            out.push(node);
+        }
+        out
+    }
+
+    /// The only place of a resource; `None` if there is none or more than one.
+    pub fn place(&self, rsc: RscIx, place: u32) -> Option<NodeIx> {
+        match self.places(rsc, place).as_slice() {
+            [one] => Some(*one),
+            _ => None,
+        }
+    }
+
+    /// The node that counts as the one where a resource is active, with the number of all nodes
+    /// where it is and of the clean ones among them.
+    pub fn active_node(&self, rsc: RscIx) -> (Option<NodeIx>, u32, u32) {
+        let r = &self.rscs[rsc];
+        let nodes: Vec<NodeIx> = match (&r.bundle, r.variant) {
+            (Some(bundle), Variant::Bundle) => {
+                let active: Vec<RscIx> = bundle
+                    .replicas
+                    .iter()
+                    .map(|replica| replica.container)
+                    .filter(|c| !self.rscs[*c].active_nodes.is_empty())
+                    .collect();
+                if let [one] = active.as_slice() {
+                    return self.active_node(*one);
+                }
+                let mut nodes = Vec::new();
+                for node in active.iter().flat_map(|c| self.rscs[*c].active_nodes.iter()) {
+                    if !nodes.contains(node) {
+                        nodes.push(*node);
+                    }
+                }
+                nodes
+            }
+            _ => r.active_nodes.clone(),
+        };
+        let (mut active, mut all, mut clean) = (None, 0, 0);
+        let happy = |n: NodeIx| self.nodes[n].online && !self.nodes[n].unclean;
+        for node in nodes {
+            all += 1;
+            clean += u32::from(happy(node));
+            if let Some(source) = r.partial_source {
+                if node == source {
+                    active = Some(node);
+                }
+            } else if !r.is(rf::NEEDS_FENCING) && happy(node) && active.is_none_or(|a| !happy(a)) {
+                active = Some(node);
+            }
+            active = active.or(Some(node));
+        }
+        (active, all, clean)
+    }
+
+    pub fn current_node(&self, rsc: RscIx) -> Option<NodeIx> {
+        self.active_node(rsc).0
+    }
+
+    /// Number of nodes where a resource is active, of those that matter for what it requires.
+    pub(crate) fn active_count(&self, rsc: RscIx) -> u32 {
+        let (_, all, clean) = self.active_node(rsc);
+        if self.rscs[rsc].is(rf::NEEDS_FENCING) { all } else { clean }
+    }
+
+    pub(crate) fn max_per_node(&self, rsc: RscIx) -> i32 {
+        let r = &self.rscs[rsc];
+        match (&r.clone, &r.bundle) {
+            (Some(clone), _) => clone.node_max,
+            (_, Some(bundle)) => bundle.replicas_per_host,
+            _ => 1,
+        }
+    }
+
+    pub(crate) fn clone_data(&self, rsc: RscIx) -> Option<&CloneData> {
+        self.rscs[self.top_of(rsc, false)].clone.as_deref()
+    }
+
+    pub(crate) fn bundle_of(&self, rsc: RscIx) -> Option<&BundleData> {
+        self.rscs[self.top_of(rsc, true)].bundle.as_deref()
+    }
+
+    pub(crate) fn replicas(&self, bundle: RscIx) -> Vec<Replica> {
+        self.rscs[bundle].bundle.as_ref().map(|b| b.replicas.clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn containers(&self, bundle: RscIx) -> Vec<RscIx> {
+        self.rscs[bundle].bundle.iter().flat_map(|b| b.replicas.iter().map(|r| r.container)).collect()
+    }
+
+    /// The bundled primitive that runs in a container of a bundle.
+    pub(crate) fn rsc_in_container(&self, instance: RscIx) -> Option<RscIx> {
+        self.bundle_of(instance)?.replicas.iter().find(|r| r.container == instance)?.child
+    }
+
+    pub(crate) fn last_member(&self, group: RscIx) -> Option<RscIx> {
+        self.rscs[group].children.last().copied()
+    }
+
+    pub(crate) fn group_colocated(&self, group: RscIx) -> bool {
+        self.rscs[group].group.as_ref().is_none_or(|g| g.colocated)
+    }
+
+    /// The connection resource of a guest node that this resource runs.
+    pub(crate) fn contained_guest(&self, rsc: RscIx) -> Option<RscIx> {
+        if !self.config.have_remote_nodes {
+            return None;
+        }
+        self.rscs[rsc].launched.iter().copied().find(|r| self.rscs[*r].is(rf::REMOTE_CONNECTION))
+    }
+
+    /// Guest nodes that run on a node.
+    pub(crate) fn guests_on(&self, host: NodeIx) -> Vec<NodeIx> {
+        if !self.config.have_remote_nodes {
+            return Vec::new();
+        }
+        let running = self.nodes[host].running.iter();
+        running
+            .filter(|r| self.rscs[**r].is(rf::REMOTE_CONNECTION) && self.rscs[**r].launcher.is_some())
+            .filter_map(|r| self.find_node(&self.rscs[*r].id))
+            .collect()
+    }
+
+    pub(crate) fn meta_true(&self, rsc: RscIx, name: &str) -> bool {
+        is_true(self.rscs[rsc].meta.get(name))
+    }
+
+    // Look-up of resources by id
+
+    /// First resource, in order of configuration, with this id or history id.
+    pub fn find_rsc(&self, id: &str) -> Option<RscIx> {
+        if let Some(found) = self.by_id.get(id) {
+            return Some(*found);
+        }
+        self.top.iter().find_map(|r| self.find_history(*r, id))
+    }
+
+    fn find_history(&self, rsc: RscIx, id: &str) -> Option<RscIx> {
+        let r = &self.rscs[rsc];
+        if &*r.id == id || r.history_id.as_deref() == Some(id) {
+            return Some(rsc);
+        }
+        r.children.iter().find_map(|c| self.find_history(*c, id))
+    }
+
+    /// Under `rsc`, the part of a clone instance that is called `id` in the configuration.
+    pub(crate) fn find_in_clone(&self, rsc: RscIx, id: &str, on: Option<NodeIx>) -> Option<RscIx> {
+        let r = &self.rscs[rsc];
+        let matches = self.is_clone(self.top_of(rsc, false)) && (&*r.id == id || &*r.xml_id == id);
+        if matches && on.is_none_or(|n| r.active_nodes.contains(&n)) {
+            return Some(rsc);
+        }
+        r.children.iter().find_map(|c| self.find_in_clone(*c, id, on))
+    }
+
+    // Scores
+
+    pub(crate) fn note(&mut self, rsc: RscIx, node: NodeIx, cause: &Str, from: Option<i32>, to: i32) {
+        if self.opts.trail && from != Some(to) {
+            self.trail.push(Step {
+                rsc: self.rscs[rsc].id.clone(),
+                node: self.nodes[node].name.clone(),
+                cause: cause.clone(),
+                from,
+                to,
+            });
+        }
+    }
+
+    fn node_score(&mut self, rsc: RscIx, node: NodeIx, from: Slot, score: i32, cause: &Str) {
+        let skip = self.rscs[rsc].is(rf::EXCLUSIVE_PROBES) || from.probe == ProbeMode::Never;
+        if skip && *cause == "symmetric_default" {
+            return;
+        }
+        for child in self.rscs[rsc].children.clone() {
+            self.node_score(child, node, from, score, cause);
+        }
+        let row = &mut self.rscs[rsc].allowed;
+        let old = slot(row, node).map(|s| s.score);
+        if old.is_none() {
+            put(row, node, from);
+        }
+        let mut new = 0;
+        if let Some(cell) = slot_mut(row, node) {
+            cell.score = add_scores(cell.score, score);
+            new = cell.score;
+        }
+        self.note(rsc, node, cause, old, new);
+    }
+
+    /// Adds a score on one node, or on all.
+    pub(crate) fn location(&mut self, rsc: RscIx, node: Option<NodeIx>, score: i32, cause: &'static str) {
+        let cause = Str::lit(cause);
+        match node {
+            Some(node) => {
+                let base = self.nodes[node].base;
+                self.node_score(rsc, node, base, score, &cause);
+            }
+            None => {
+                for node in self.node_order.clone() {
+                    let base = self.nodes[node].base;
+                    self.node_score(rsc, node, base, score, &cause);
+                }
+                if score == -base::INFINITY {
+                    self.rscs[rsc].assigned = None;
+                }
+            }
+        }
+    }
+
+    /// The row that instances of a collective share with their parent.
+    pub(crate) fn top_slot(&self, rsc: RscIx, node: NodeIx) -> Option<Slot> {
+        let holder = self.rscs[rsc].parent.unwrap_or(rsc);
+        slot(&self.rscs[holder].allowed, node).copied()
+    }
+
+    pub(crate) fn top_slot_mut(&mut self, rsc: RscIx, node: NodeIx) -> Option<&mut Slot> {
+        let holder = self.rscs[rsc].parent.unwrap_or(rsc);
+        slot_mut(&mut self.rscs[holder].allowed, node)
+    }
+
+    /// Every node with its base score, as a row.
+    pub(crate) fn full_row(&self) -> Row {
+        let mut row = Row::new();
+        for node in self.nodes.indices() {
+            put(&mut row, node, self.nodes[node].base);
+        }
+        row
+    }
+
+    pub(crate) fn show_scores(&mut self, rsc: RscIx, stage: &'static str) {
+        if !self.opts.scores || self.rscs[rsc].is(rf::REMOVED) {
+            return;
+        }
+        for node in &self.node_order {
+            if let Some(cell) = slot(&self.rscs[rsc].allowed, *node) {
+                self.lines.push(Line::Score {
+                    stage,
+                    rsc: self.rscs[rsc].id.clone(),
+                    node: self.nodes[*node].name.clone(),
+                    score: cell.score,
+                });
+            }
+        }
+        for child in self.rscs[rsc].children.clone() {
+            self.show_scores(child, stage);
+        }
+    }
+}
+
+/// Sum of two scores, with the rules of infinity.
+pub fn add_scores(a: i32, b: i32) -> i32 {
+    const MAX: i32 = base::INFINITY;
+    if a <= -MAX || b <= -MAX {
+        -MAX
+    } else if a >= MAX || b >= MAX {
+        MAX
+    } else {
+        (a + b).clamp(-MAX, MAX)
+    }
+}

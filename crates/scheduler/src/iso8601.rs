@@ -1,0 +1,386 @@
+//! Dates, times and durations as ISO 8601 writes them (the subset in the manual's chapter on rules).
+
+use crate::text::{leading_int, parse_int};
+use std::cmp::Ordering;
+
+const DAY_S: i64 = 86_400;
+/// Seconds from 0001-01-01 to 1970-01-01.
+const EPOCH_S: i64 = 62_135_596_800;
+const MAX_YEAR: i64 = 9999;
+
+/// A point in time, kept as the parts that rules ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Time {
+    pub year: i64,
+    /// Day of the year, from 1.
+    pub day: i64,
+    /// Second of the day.
+    pub second: i64,
+    /// Seconds east of UTC.
+    pub offset_s: i64,
+}
+
+pub fn is_leap(year: i64) -> bool {
+    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+}
+
+fn year_days(year: i64) -> i64 {
+    365 + i64::from(is_leap(year))
+}
+
+fn month_days(month: i64, year: i64) -> i64 {
+    match month {
+        2 => 28 + i64::from(is_leap(year)),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => 0,
+    }
+}
+
+/// Day of the week (Monday is 1) of the first of January.
+fn jan1_weekday(year: i64) -> i64 {
+    let yy = (year - 1).rem_euclid(100);
+    let century = (year - 1) - yy;
+    1 + ((((century / 100) % 4) * 5) + yy + yy / 4) % 7
+}
+
+fn weeks_in_year(year: i64) -> i64 {
+    52 + i64::from(jan1_weekday(year) == 4 || jan1_weekday(year + 1) == 5)
+}
+
+fn days_before_year(year: i64) -> i64 {
+    let y = year - 1;
+    y * 365 + y / 4 - y / 100 + y / 400
+}
+
+impl Time {
+    /// From seconds since 1970 UTC, shown in a zone `offset_s` seconds east of UTC.
+    pub fn from_epoch(seconds: i64, offset_s: i64) -> Time {
+        let total = seconds.saturating_add(EPOCH_S).saturating_add(offset_s).max(0);
+        let (mut days, second) = (total / DAY_S, total % DAY_S);
+        let mut year = 1 + days / 366;
+        while days_before_year(year + 1) <= days {
+            year += 1;
+        }
+        days -= days_before_year(year);
+        Time { year, day: days + 1, second, offset_s }
+    }
+
+    /// Seconds since 1970 UTC.
+    pub fn epoch(&self) -> i64 {
+        (days_before_year(self.year) + self.day - 1) * DAY_S + self.second - self.offset_s - EPOCH_S
+    }
+
+    /// Parses a date (calendar, ordinal or week form), optionally with time and zone. A time alone
+    /// means today, so `now` is needed; without a zone, `now`'s zone is taken.
+    pub fn parse(text: &str, now: Time) -> Option<Time> {
+        if text.starts_with('T') || text.as_bytes().get(2) == Some(&b':') {
+            let mut time = now;
+            time.set_clock(text.strip_prefix('T').unwrap_or(text), now.offset_s)?;
+            return time.valid();
+        }
+        if text.get(..5).is_some_and(|t| t.eq_ignore_ascii_case("epoch"))
+            && text.get(5..6).is_none_or(|c| c == "/" || c == " ")
+        {
+            return Some(Time { year: 1970, day: 1, second: 0, offset_s: 0 });
+        }
+        let mut time = parse_date(text)?;
+        let rest = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '-' || c == 'W');
+        if let Some(clock) = rest.strip_prefix([' ', 'T']) {
+            time.set_clock(clock, now.offset_s)?;
+        }
+        time.valid()
+    }
+
+    fn valid(self) -> Option<Time> {
+        (self.day > 0
+            && self.day <= year_days(self.year)
+            && (0..DAY_S).contains(&self.second)
+            && self.year <= 1_000_000)
+            .then_some(self)
+    }
+
+    fn set_clock(&mut self, text: &str, local_offset_s: i64) -> Option<()> {
+        self.second = parse_hms(text)?;
+        let zone = text.find('Z').or_else(|| text.find([' ', '+', '-']));
+        self.offset_s = match zone.and_then(|at| text.get(at..)).map(str::trim_start) {
+            None => local_offset_s,
+            Some(zone) => parse_zone(zone)?,
+        };
+        if self.second == DAY_S {
+            self.second = 0;
+            self.add_days(1);
+        }
+        Some(())
+    }
+
+    fn utc(&self) -> Time {
+        let mut time = Time { offset_s: 0, ..*self };
+        time.add_seconds(-self.offset_s);
+        time
+    }
+
+    pub fn compare(&self, other: &Time) -> Ordering {
+        let (a, b) = (self.utc(), other.utc());
+        (a.year, a.day, a.second).cmp(&(b.year, b.day, b.second))
+    }
+
+    /// Year, month and day of the month.
+    pub fn calendar(&self) -> (i64, i64, i64) {
+        let (mut month, mut day) = (1, self.day);
+        while month < 12 && day > month_days(month, self.year) {
+            day -= month_days(month, self.year);
+            month += 1;
+        }
+        (self.year, month, day)
+    }
+
+    /// Hour, minute and second.
+    pub fn clock(&self) -> (i64, i64, i64) {
+        (self.second / 3600, self.second / 60 % 60, self.second % 60)
+    }
+
+    /// ISO week-year, week and weekday (Monday is 1).
+    pub fn week(&self) -> (i64, i64, i64) {
+        let jan1 = jan1_weekday(self.year);
+        let weekday = 1 + (self.day + jan1 - 2).rem_euclid(7);
+        if self.day <= 8 - jan1 && jan1 > 4 {
+            return (self.year - 1, weeks_in_year(self.year - 1), weekday);
+        }
+        if year_days(self.year) - self.day < 4 - weekday {
+            return (self.year + 1, 1, weekday);
+        }
+        let week = (self.day + (7 - weekday) + (jan1 - 1)) / 7 - i64::from(jan1 > 4);
+        (self.year, week, weekday)
+    }
+
+    pub fn add_seconds(&mut self, seconds: i64) {
+        let total = self.second + seconds % DAY_S;
+        self.second = total.rem_euclid(DAY_S);
+        self.add_days(seconds / DAY_S + total.div_euclid(DAY_S));
+    }
+
+    pub fn add_days(&mut self, days: i64) {
+        let total = (days_before_year(self.year) + self.day - 1).saturating_add(days);
+        let total = total.clamp(0, days_before_year(1_000_000));
+        let moved = Time::from_epoch(total * DAY_S - EPOCH_S, 0);
+        (self.year, self.day) = (moved.year, moved.day);
+    }
+
+    pub fn add_months(&mut self, months: i64) {
+        let (year, month, day) = self.calendar();
+        let index = (year * 12 + month - 1).saturating_add(months).max(12);
+        let (year, month) = (index / 12, index % 12 + 1);
+        let day = day.min(month_days(month, year));
+        self.year = year;
+        self.day = (1..month).map(|m| month_days(m, year)).sum::<i64>() + day;
+    }
+
+    pub fn add_years(&mut self, years: i64) {
+        self.year = self.year.saturating_add(years).clamp(1, i64::from(i32::MAX));
+    }
+
+    /// `YYYY-MM-DD HH:MM:SSZ`, in UTC.
+    pub fn utc_text(&self) -> String {
+        let utc = self.utc();
+        let ((y, m, d), (h, min, s)) = (utc.calendar(), utc.clock());
+        format!("{y:04}-{m:02}-{d:02} {h:02}:{min:02}:{s:02}Z")
+    }
+
+    /// `YYYY-MM-DD HH:MM:SS` in its own zone, followed by `Z` or the zone.
+    pub fn zoned_text(&self) -> String {
+        let ((y, m, d), (h, min, s)) = (self.calendar(), self.clock());
+        let zone = match self.offset_s {
+            0 => "Z".to_string(),
+            o => format!(
+                " {}{:02}:{:02}",
+                if o < 0 { '-' } else { '+' },
+                o.abs() / 3600,
+                o.abs() / 60 % 60
+            ),
+        };
+        format!("{y:04}-{m:02}-{d:02} {h:02}:{min:02}:{s:02}{zone}")
+    }
+}
+
+fn parse_date(text: &str) -> Option<Time> {
+    let at = |year, day| Some(Time { year, day, second: 0, offset_s: 0 });
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (first, rest) = text.split_at(digits);
+    if digits == 0 {
+        return None;
+    }
+    if !rest.starts_with('-') && digits >= 7 {
+        let (year, month, day) = (first.get(..4)?, first.get(4..6)?, first.get(6..)?);
+        return calendar_date(parse_int(year)?, parse_int(month)?, parse_int(day.get(..2).unwrap_or(day))?);
+    }
+    let year = parse_int(first)?;
+    let rest = rest.strip_prefix('-')?;
+    if let Some(week) = rest.strip_prefix('W') {
+        let (week, rest) = leading_int(week)?;
+        let (weekday, _) = leading_int(rest.strip_prefix('-')?)?;
+        if !(1..=weeks_in_year(year)).contains(&week) || !(1..=7).contains(&weekday) || year < 1 {
+            return None;
+        }
+        let jan1 = jan1_weekday(year);
+        let first_monday = if jan1 <= 4 { 1 - jan1 } else { 8 - jan1 };
+        let mut time = Time { year, day: 1, second: 0, offset_s: 0 };
+        time.add_days((week - 1) * 7 + first_monday + weekday - 1);
+        return Some(time);
+    }
+    let (second, rest) = leading_int(rest)?;
+    if let Some((day, _)) = rest.strip_prefix('-').and_then(leading_int) {
+        return calendar_date(year, second, day);
+    }
+    if year < 1 || second < 1 || second > year_days(year) {
+        return None;
+    }
+    at(year, second)
+}
+
+fn calendar_date(year: i64, month: i64, day: i64) -> Option<Time> {
+    if year < 1 || !(1..=12).contains(&month) || day < 1 || day > month_days(month, year) {
+        return None;
+    }
+    let before: i64 = (1..month).map(|m| month_days(m, year)).sum();
+    Some(Time { year, day: before + day, second: 0, offset_s: 0 })
+}
+
+fn parse_hms(text: &str) -> Option<i64> {
+    let part = |t: &str, from: usize| t.get(from..from + 2).and_then(|p| p.parse::<i64>().ok());
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (mut h, mut m, mut s) = (0, 0, 0);
+    if text.get(digits..).is_some_and(|t| t.starts_with(':')) {
+        let mut parts = text.split(':');
+        h = parts.next().and_then(parse_int)?;
+        m = parts.next().and_then(parse_int).unwrap_or(0);
+        s = parts.next().and_then(parse_int).unwrap_or(0);
+    } else {
+        let number = text.get(..digits)?;
+        match digits {
+            0 => return None,
+            1 => h = parse_int(number)?,
+            _ => {
+                h = part(number, 0).unwrap_or(h);
+                m = part(number, 2).unwrap_or(m);
+                s = part(number, 4).unwrap_or(s);
+            }
+        }
+    }
+    let midnight = (h, m, s) == (24, 0, 0);
+    (midnight || (h < 24 && m < 60 && s < 60)).then_some(h * 3600 + m * 60 + s)
+}
+
+fn parse_zone(text: &str) -> Option<i64> {
+    match text.as_bytes().first() {
+        Some(b'-') => parse_hms(text.get(1..)?).map(|s| -s),
+        Some(b'+') => parse_hms(text.get(1..)?),
+        Some(c) if c.is_ascii_digit() => parse_hms(text),
+        _ => Some(0),
+    }
+}
+
+/// A length of time as ISO 8601 writes it (`P1Y2M3DT4H`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Duration {
+    pub years: i64,
+    pub months: i64,
+    pub days: i64,
+    pub seconds: i64,
+}
+
+impl Duration {
+    pub fn parse(text: &str) -> Option<Duration> {
+        let mut rest = text.strip_prefix('P')?;
+        let (mut out, mut in_time, mut any) = (Duration::default(), false, false);
+        while let Some(c) = rest.chars().next() {
+            if c == '/' || c.is_whitespace() {
+                break;
+            }
+            if c == 'T' {
+                in_time = true;
+                rest = rest.get(1..)?;
+                continue;
+            }
+            let (value, after) = leading_int(rest)?;
+            let value = i64::from(i32::try_from(value).ok()?);
+            match (after.chars().next()?, in_time) {
+                ('Y', _) => out.years = value,
+                ('M', false) => out.months = value,
+                ('M', true) => out.seconds += value * 60,
+                ('W', _) => out.days += value * 7,
+                ('D', _) => out.days += value,
+                ('H', _) => out.seconds += value * 3600,
+                ('S', _) => out.seconds += value,
+                _ => return None,
+            }
+            any = true;
+            rest = after.get(1..)?;
+        }
+        (any && out != Duration::default()).then_some(out)
+    }
+
+    /// With years of 365 and months of 30 days.
+    pub fn seconds_total(&self) -> i64 {
+        (self.years * 365 + self.months * 30 + self.days) * DAY_S + self.seconds
+    }
+}
+
+/// The last moment that the manual allows in a date.
+pub fn end_of_time() -> Time {
+    Time { year: MAX_YEAR, day: 365, second: DAY_S - 1, offset_s: 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Time {
+        Time::from_epoch(1_700_000_000, 0)
+    }
+
+    #[test]
+    fn forms_of_a_date() {
+        for text in ["2005-020", "2005-01-20", "20050120", "2005-W03-4"] {
+            let time = Time::parse(text, now()).unwrap();
+            assert_eq!(time.utc_text(), "2005-01-20 00:00:00Z", "{text}");
+        }
+        assert_eq!(Time::parse("2005-020T12:30", now()).unwrap().utc_text(), "2005-01-20 12:30:00Z");
+        assert_eq!(Time::parse("2014-05-07 00:28:00", now()).unwrap().utc_text(), "2014-05-07 00:28:00Z");
+        assert_eq!(Time::parse("2019-01-01T10:00:00+02:00", now()).unwrap().utc_text(), "2019-01-01 08:00:00Z");
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in ["", "x", "2005-13-01", "2005-02-30", "2005", "2005-400", "2005-01-01T25:00"] {
+            assert_eq!(Time::parse(text, now()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn weeks() {
+        let week = |text: &str| Time::parse(text, now()).unwrap().week();
+        assert_eq!(week("2005-01-01"), (2004, 53, 6));
+        assert_eq!(week("2008-12-29"), (2009, 1, 1));
+        assert_eq!(week("2024-02-29"), (2024, 9, 4));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn epoch_round_trip(seconds in -60_000_000_000i64..250_000_000_000) {
+            proptest::prop_assert_eq!(Time::from_epoch(seconds, 3600).epoch(), seconds);
+        }
+
+        #[test]
+        fn any_text(text in "\\PC{0,30}") {
+            let _ = Time::parse(&text, now());
+            let _ = Duration::parse(&text);
+        }
+
+        #[test]
+        fn printed_times_are_read_back(seconds in 0i64..250_000_000_000) {
+            let time = Time::from_epoch(seconds, 0);
+            proptest::prop_assert_eq!(Time::parse(&time.utc_text(), now()), Some(time));
+        }
+    }
+}

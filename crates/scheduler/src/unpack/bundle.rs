@@ -1,0 +1,145 @@
+//! Bundles: containers, their addresses and connections, and what runs in them.
+
+use crate::cluster::Cluster;
+use crate::expand::ReplicaPlan;
+use crate::model::*;
+use crate::text::Str;
+
+impl Cluster {
+    pub(super) fn unpack_bundle(&mut self, rsc: RscIx) -> bool {
+        let Some(plan) = self.plans.get(&self.rscs[rsc].xml).cloned().filter(|p| !p.invalid) else {
+            return false;
+        };
+        if plan.per_host == 1 {
+            self.rscs[rsc].flags &= !rf::UNIQUE;
+        }
+        let mut data = BundleData {
+            promoted_max: plan.promoted_max,
+            replicas_total: plan.replicas,
+            replicas_per_host: plan.per_host,
+            image: plan.image.clone(),
+            agent: plan.agent,
+            child: None,
+            replicas: Vec::new(),
+        };
+        let mut instances = Vec::new();
+        if let Some(clone) = plan.clone {
+            self.rscs[rsc].bundle = Some(Box::new(data.clone()));
+            let Some(child) = self.unpack_rsc(clone, None, Some(rsc)) else { return false };
+            data.child = Some(child);
+            instances = self.rscs[child].children.clone();
+            self.bundle_instances(rsc, child, &instances);
+        }
+        self.rscs[rsc].bundle = Some(Box::new(data));
+        for (offset, part) in plan.parts.iter().enumerate() {
+            if !self.unpack_replica(rsc, offset, part, instances.get(offset).copied()) {
+                let id = self.rscs[rsc].id.clone();
+                self.error(format!("Failed unpacking resource {id}"));
+                return false;
+            }
+        }
+        if let Some(child) = self.rscs[rsc].bundle.as_ref().and_then(|b| b.child) {
+            self.rscs[rsc].children.push(child);
+        }
+        true
+    }
+
+    fn bundle_instances(&mut self, rsc: RscIx, child: RscIx, instances: &[RscIx]) {
+        let mut target = None;
+        for instance in instances {
+            self.rscs[*instance].flags |= rf::EXCLUSIVE_PROBES;
+            if self.rscs[*instance].is(rf::NOTIFY) {
+                self.rscs[child].flags |= rf::NOTIFY;
+            }
+            target = self.rscs[*instance].meta.get_str("container-attribute-target");
+        }
+        if let Some(target) = target {
+            for owner in [rsc, child] {
+                self.rscs[owner].meta.set(Str::lit("container-attribute-target"), target.clone());
+            }
+        }
+    }
+
+    fn unpack_replica(&mut self, bundle: RscIx, offset: usize, part: &ReplicaPlan, child: Option<RscIx>) -> bool {
+        let Some(container) = self.unpack_rsc(part.container, None, Some(bundle)) else { return false };
+        self.rscs[container].flags |= rf::REPLICA_CONTAINER;
+        self.rscs[bundle].children.push(container);
+        let mut replica = Replica {
+            offset: offset as i32,
+            ipaddr: part.ipaddr.clone(),
+            node: None,
+            ip: None,
+            child,
+            container,
+            remote: None,
+        };
+        if let Some(ip) = part.ip {
+            let Some(ip) = self.unpack_rsc(ip, None, Some(bundle)) else { return false };
+            self.rscs[bundle].children.push(ip);
+            replica.ip = Some(ip);
+        }
+        if let (Some(xml), Some(name), Some(child)) = (part.remote, &part.remote_name, child) {
+            let node = self.bundle_node(name);
+            replica.node = Some(node);
+            self.confine_to(child, node);
+            let Some(remote) = self.unpack_rsc(xml, None, Some(bundle)) else { return false };
+            for at in row_nodes(&self.rscs[remote].allowed) {
+                if self.nodes[at].is_remote && let Some(cell) = slot_mut(&mut self.rscs[remote].allowed, at) {
+                    cell.score = -base::INFINITY;
+                }
+            }
+            self.nodes[node].remote = Some(remote);
+            self.nodes[node].attrs.insert(Str::lit("#kind"), Str::lit("container"));
+            self.rscs[remote].launcher = Some(container);
+            self.rscs[remote].flags |= rf::REMOTE_NESTING_ALLOWED;
+            self.rscs[bundle].children.push(remote);
+            replica.remote = Some(remote);
+        }
+        if let Some(child) = child {
+            if let Some(ip) = &replica.ipaddr {
+                self.rscs[child].meta.set(Str::lit("external-ip"), ip.clone());
+            }
+            let of_child = std::mem::take(&mut self.rscs[child].utilization);
+            let of_container = std::mem::replace(&mut self.rscs[container].utilization, of_child);
+            self.rscs[child].utilization = of_container;
+        }
+        if let Some(data) = &mut self.rscs[bundle].bundle {
+            data.replicas.push(replica);
+        }
+        true
+    }
+
+    /// The node that a replica's connection makes; no other resource may run there.
+    fn bundle_node(&mut self, name: &Str) -> NodeIx {
+        let node = match self.find_node(name) {
+            Some(node) => node,
+            None => self.create_node(name, name, true, -base::INFINITY),
+        };
+        self.nodes[node].base.score = -base::INFINITY;
+        self.nodes[node].base.probe = ProbeMode::Never;
+        for rsc in self.top.clone() {
+            self.disallow(rsc, node);
+        }
+        node
+    }
+
+    fn disallow(&mut self, rsc: RscIx, node: NodeIx) {
+        if let Some(cell) = slot_mut(&mut self.rscs[rsc].allowed, node) {
+            cell.score = -base::INFINITY;
+            cell.probe = ProbeMode::Never;
+        }
+        for child in self.rscs[rsc].children.clone() {
+            self.disallow(child, node);
+        }
+    }
+
+    fn confine_to(&mut self, child: RscIx, node: NodeIx) {
+        let cell = Slot { score: 500, probe: ProbeMode::Exclusive, present: true, count: 0 };
+        let mut row = Row::new();
+        put(&mut row, node, cell);
+        self.rscs[child].allowed = row;
+        if let Some(parent) = self.rscs[child].parent {
+            put(&mut self.rscs[parent].allowed, node, Slot { score: -base::INFINITY, ..cell });
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! A CIB of one's own, into which made-up events are written.
+
+use crate::record::Record;
+use scheduler::digest;
+use scheduler::text::{Str, leading_int, op_key, parse_int};
+use std::collections::BTreeMap;
+use xml::{Document, Element, NodeId};
+
+/// Who is recorded as the origin of made-up entries.
+const ORIGIN: &str = "crm_simulate";
+
+/// UUID of transitions that nobody computed.
+const FAKE_TRANSITION: &str = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+
+/// Exit status of a monitor that finds nothing.
+const NOT_RUNNING: i32 = 7;
+
+/// Agent of a resource.
+#[derive(Debug, Clone, Default)]
+pub struct Agent {
+    pub class: Option<String>,
+    pub provider: Option<String>,
+    pub kind: Option<String>,
+}
+
+/// A made-up result of an operation.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    pub rsc: String,
+    pub task: String,
+    pub interval_ms: u32,
+    pub node: String,
+    pub exit: i32,
+    pub target: i32,
+    /// Seconds since 1970.
+    pub when_s: i64,
+    pub params: BTreeMap<Str, Str>,
+}
+
+/// The CIB.
+#[derive(Debug, Clone)]
+pub struct Fake {
+    pub doc: Document,
+}
+
+impl Fake {
+    pub fn new(cib: &Document) -> Fake {
+        Fake { doc: cib.clone() }
+    }
+
+    fn section(&mut self, name: &str) -> NodeId {
+        let root = self.doc.root();
+        self.doc.child(root, name).unwrap_or_else(|| self.doc.append(root, name))
+    }
+
+    fn entry(&mut self, parent: NodeId, name: &str) -> NodeId {
+        self.doc.child(parent, name).unwrap_or_else(|| self.doc.append(parent, name))
+    }
+
+    /// State of a node; made up if there is none. Pacemaker Remote nodes have their names as ids.
+    pub fn node_state(&mut self, name: &str, id: Option<&str>) -> NodeId {
+        let status = self.section("status");
+        let states: Vec<NodeId> =
+            self.doc.element(status).children_named("node_state").map(Element::id).collect();
+        let by = |attr: &str, value: &str| states.iter().copied().find(|s| self.doc.attr(*s, attr) == Some(value));
+        if let Some(found) = by("uname", name) {
+            return found;
+        }
+        let id = id.map_or_else(|| self.node_id(name), str::to_string);
+        let found = by("id", &id);
+        let state = found.unwrap_or_else(|| self.doc.append_with(status, "node_state", &[("id", &id)]));
+        self.doc.set_attr(state, "uname", name);
+        state
+    }
+
+    fn node_id(&self, name: &str) -> String {
+        let nodes = self.doc.root_element().path(&["configuration", "nodes"]);
+        let node = nodes.and_then(|n| n.children().find(|c| c.attr("uname") == Some(name)));
+        node.and_then(|n| n.attr("id")).unwrap_or(name).to_string()
+    }
+
+    /// Says that a node joined or left.
+    pub fn set_node(&mut self, name: &str, up: bool) -> NodeId {
+        let state = self.node_state(name, None);
+        let (member, crmd, join) = if up { ("true", "online", "member") } else { ("false", "offline", "down") };
+        for (attr, value) in
+            [("in_ccm", member), ("crmd", crmd), ("join", join), ("expected", join), ("crm-debug-origin", ORIGIN)]
+        {
+            self.doc.set_attr(state, attr, value);
+        }
+        state
+    }
+
+    /// Says that a node left, and forgets what ran there.
+    pub fn take_down(&mut self, name: &str) {
+        let state = self.set_node(name, false);
+        for part in ["lrm", "transient_attributes"] {
+            if let Some(part) = self.doc.child(state, part) {
+                self.doc.remove(part);
+            }
+        }
+    }
+
+    /// History of a resource on a node; made up if there is none.
+    pub fn history(&mut self, state: NodeId, rsc: &str, config_id: &str, agent: &Agent) -> Option<NodeId> {
+        for id in [rsc, config_id] {
+            let known = self.doc.element(state).descendants().find(|e| e.name() == "lrm_resource" && e.attr("id") == Some(id));
+            if let Some(known) = known {
+                return Some(known.id());
+            }
+        }
+        let (class, kind) = (agent.class.as_deref()?, agent.kind.as_deref()?);
+        let id = self.doc.attr(state, "id").unwrap_or("").to_string();
+        let lrm = match self.doc.child(state, "lrm") {
+            Some(lrm) => lrm,
+            None => self.doc.append_with(state, "lrm", &[("id", &id)]),
+        };
+        let list = self.entry(lrm, "lrm_resources");
+        let entry = self.doc.append_with(list, "lrm_resource", &[("id", config_id), ("class", class)]);
+        if let Some(provider) = &agent.provider {
+            self.doc.set_attr(entry, "provider", provider);
+        }
+        self.doc.set_attr(entry, "type", kind);
+        Some(entry)
+    }
+
+    /// Writes a result into a resource's history.
+    pub fn record(&mut self, history: NodeId, outcome: &Outcome) {
+        let task = match outcome.task.as_str() {
+            "reload" | "reload-agent" => "start",
+            task => task,
+        };
+        let param = |name: &str| outcome.params.get(name).map_or("", |v| &**v);
+        let failed = outcome.exit != outcome.target && task != "notify";
+        let key = op_key(&outcome.rsc, task, outcome.interval_ms);
+        let ids = match task {
+            "notify" => {
+                let (kind, of) = (param("CRM_meta_notify_type"), param("CRM_meta_notify_operation"));
+                vec![scheduler::text::notify_key(&outcome.rsc, kind, of)]
+            }
+            "migrate_to" | "migrate_from" => vec![key.clone()],
+            _ if failed && outcome.interval_ms == 0 => {
+                vec![op_key(&outcome.rsc, "last_failure", 0), op_key(&outcome.rsc, "last", 0)]
+            }
+            _ if failed => vec![op_key(&outcome.rsc, "last_failure", 0)],
+            _ if outcome.interval_ms > 0 => vec![key.clone()],
+            _ => vec![op_key(&outcome.rsc, "last", 0)],
+        };
+        let calls = self.doc.element(history).children().filter_map(|op| op.attr("call-id").and_then(parse_int));
+        let call = calls.max().unwrap_or(0).max(0) + 1;
+        for id in ids {
+            let known = self.doc.element(history).children().find(|op| op.attr("id") == Some(&id)).map(Element::id);
+            let op = known.unwrap_or_else(|| self.doc.append_with(history, "lrm_rsc_op", &[("id", &id)]));
+            self.fill(op, &key, task, call, outcome);
+        }
+    }
+
+    fn fill(&mut self, op: NodeId, key: &str, task: &str, call: i64, outcome: &Outcome) {
+        let transition = format!("{call}:-1:{}:{FAKE_TRANSITION}", outcome.target);
+        let exit = if task == "notify" { 0 } else { outcome.exit };
+        let when = outcome.when_s.to_string();
+        let values = [
+            ("operation_key", key.to_string()),
+            ("operation", task.to_string()),
+            ("crm-debug-origin", ORIGIN.to_string()),
+            ("crm_feature_set", base::CRM_FEATURE_SET.to_string()),
+            ("transition-magic", format!("0:{exit};{transition}")),
+            ("transition-key", transition),
+            ("exit-reason", String::new()),
+            ("on_node", outcome.node.clone()),
+            ("call-id", call.to_string()),
+            ("rc-code", exit.to_string()),
+            ("op-status", "0".to_string()),
+            ("interval", outcome.interval_ms.to_string()),
+            ("last-rc-change", when),
+            ("exec-time", "0".to_string()),
+            ("queue-time", "0".to_string()),
+        ];
+        for (name, value) in values {
+            self.doc.set_attr(op, name, &value);
+        }
+        if matches!(task, "migrate_to" | "migrate_from") {
+            for name in ["migrate_source", "migrate_target"] {
+                let value = outcome.params.get(format!("CRM_meta_{name}").as_str());
+                self.doc.set_attr(op, name, value.map_or("", |v| v));
+            }
+        }
+        if !outcome.params.is_empty() {
+            let mut params = outcome.params.clone();
+            digest::filter_params(&mut params);
+            self.doc.set_attr(op, "op-digest", &digest::params_digest(&params));
+        }
+    }
+
+    /// Counts a failure; returns the attributes that were set.
+    pub fn count_failure(&mut self, state: NodeId, outcome: &Outcome, infinity: bool) -> Vec<(String, String)> {
+        if outcome.exit == 0 || (outcome.exit == NOT_RUNNING && outcome.interval_ms == 0) {
+            return Vec::new();
+        }
+        let name = |prefix: &str| format!("{prefix}-{}#{}_{}", outcome.rsc, outcome.task, outcome.interval_ms);
+        let count = name("fail-count");
+        let known = self.doc.element(state).descendants().find(|e| e.attr("name") == Some(&count));
+        let known = known.and_then(|e| e.attr("value")).and_then(leading_int).map_or(0, |(n, _)| n);
+        let value = if infinity { "INFINITY".to_string() } else { (known + 1).to_string() };
+        let set = vec![(count, value), (name("last-failure"), outcome.when_s.to_string())];
+        for (name, value) in &set {
+            self.set_transient(state, name, value);
+        }
+        set
+    }
+
+    /// Reports on attributes that were set.
+    pub fn attribute_records(&self, state: NodeId, set: &[(String, String)]) -> Vec<Record> {
+        let (id, path) = (self.doc.attr(state, "id").unwrap_or(""), self.path(state));
+        let record = |(name, value): &(String, String)| {
+            let text = format!("Injecting attribute {name}={value} into {path} '{id}'");
+            let attrs = [("name", name.as_str()), ("value", value), ("node_path", &path), ("cib_node", id)];
+            Record::new("inject_attr", text, &attrs)
+        };
+        set.iter().map(record).collect()
+    }
+
+    fn set_transient(&mut self, state: NodeId, name: &str, value: &str) {
+        let id = self.doc.attr(state, "id").unwrap_or("").to_string();
+        let attrs = self.entry(state, "transient_attributes");
+        self.doc.set_attr(attrs, "id", &id);
+        let block = self.entry(attrs, "instance_attributes");
+        if self.doc.attr(block, "id").is_none() {
+            self.doc.set_attr(block, "id", &id);
+        }
+        let known = self.doc.element(block).children().find(|e| e.attr("name") == Some(name)).map(Element::id);
+        let block_id = self.doc.attr(block, "id").unwrap_or("").to_string();
+        let pair = known.unwrap_or_else(|| {
+            let pair_id = format!("{block_id}-{}", name.replace('#', "."));
+            self.doc.append_with(block, "nvpair", &[("id", &pair_id), ("name", name)])
+        });
+        self.doc.set_attr(pair, "value", value);
+    }
+
+    /// Sets a state of a ticket.
+    pub fn set_ticket(&mut self, id: &str, attr: &str, value: bool) {
+        let status = self.section("status");
+        let tickets = self.entry(status, "tickets");
+        let known = self.doc.element(tickets).children().find(|t| t.attr("id") == Some(id)).map(Element::id);
+        let ticket = known.unwrap_or_else(|| self.doc.append_with(tickets, "ticket_state", &[("id", id)]));
+        self.doc.set_attr(ticket, attr, if value { "true" } else { "false" });
+    }
+
+    /// Sets a cluster option.
+    pub fn set_option(&mut self, name: &str, value: &str) {
+        let configuration = self.section("configuration");
+        let config = self.entry(configuration, "crm_config");
+        let pairs = self.doc.element(config).descendants();
+        let known = pairs.filter(|e| e.name() == "nvpair").find(|e| e.attr("name") == Some(name)).map(Element::id);
+        let pair = known.unwrap_or_else(|| {
+            let set = match self.doc.child(config, "cluster_property_set") {
+                Some(set) => set,
+                None => self.doc.append_with(config, "cluster_property_set", &[("id", "cib-bootstrap-options")]),
+            };
+            let id = format!("cib-bootstrap-options-{name}");
+            self.doc.append_with(set, "nvpair", &[("id", &id), ("name", name)])
+        });
+        self.doc.set_attr(pair, "value", value);
+    }
+
+    /// Path of an element, as libxml2 writes it.
+    fn path(&self, node: NodeId) -> String {
+        let mut parts = Vec::new();
+        let mut at = Some(node);
+        while let Some(node) = at {
+            at = self.doc.parent(node);
+            let name = self.doc.name(node);
+            let twins: Vec<NodeId> = match at {
+                Some(parent) => self.doc.element(parent).children_named(name).map(Element::id).collect(),
+                None => vec![node],
+            };
+            parts.push(match twins.iter().position(|t| *t == node) {
+                Some(position) if twins.len() > 1 => format!("/{name}[{}]", position + 1),
+                _ => format!("/{name}"),
+            });
+        }
+        parts.reverse();
+        parts.concat()
+    }
+}

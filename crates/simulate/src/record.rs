@@ -1,0 +1,91 @@
+//! What a run reports, to be shown as text or as XML.
+
+use status::tree::Item;
+use xml::{Document, NodeId};
+
+/// One thing that was found or done.
+#[derive(Debug, Clone, Default)]
+pub struct Record {
+    /// For people.
+    pub text: String,
+    /// Name of the element, empty if XML leaves it out.
+    pub element: &'static str,
+    pub attrs: Vec<(&'static str, String)>,
+}
+
+impl Record {
+    pub fn new(element: &'static str, text: impl Into<String>, attrs: &[(&'static str, &str)]) -> Record {
+        let attrs = attrs.iter().map(|(name, value)| (*name, (*value).to_string())).collect();
+        Record { text: text.into(), element, attrs }
+    }
+
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Record {
+        self.attrs.push((name, value.into()));
+        self
+    }
+}
+
+/// One part of a report.
+#[derive(Debug)]
+pub enum Part {
+    /// A line by itself; text only.
+    Notice(Item),
+    /// A list of records.
+    List { title: &'static str, element: &'static str, records: Vec<Record> },
+    /// Records without a title.
+    Bare(Vec<Record>),
+    /// A status display.
+    Status { title: &'static str, element: &'static str, items: Vec<Item>, xml: Option<Document> },
+}
+
+/// Everything as text, with empty lines between the parts.
+pub fn text(parts: &[Part]) -> Vec<Item> {
+    let mut out = Vec::new();
+    for part in parts {
+        let lines = |records: &[Record]| records.iter().map(|r| Item::line(&*r.text)).collect();
+        let item = match part {
+            Part::Notice(item) => {
+                out.push(item.clone());
+                continue;
+            }
+            Part::Bare(records) => {
+                out.extend::<Vec<Item>>(lines(records));
+                continue;
+            }
+            Part::List { title, records, .. } => Item::list(*title, lines(records)),
+            Part::Status { title, items, .. } => Item::list(*title, items.clone()),
+        };
+        if !out.is_empty() {
+            out.push(Item::Space);
+        }
+        out.push(item);
+    }
+    out
+}
+
+/// Everything as XML, below an element.
+pub fn xml(parts: &[Part], doc: &mut Document, parent: NodeId) {
+    for part in parts {
+        match part {
+            Part::Notice(_) => {}
+            Part::Bare(records) => append(doc, parent, records),
+            Part::List { element, records, .. } => {
+                let list = doc.append(parent, element);
+                append(doc, list, records);
+            }
+            Part::Status { element, xml, .. } => {
+                let list = doc.append(parent, element);
+                if let Some(xml) = xml {
+                    doc.import_children(list, xml, xml.root());
+                }
+            }
+        }
+    }
+}
+
+fn append(doc: &mut Document, parent: NodeId, records: &[Record]) {
+    for record in records.iter().filter(|r| !r.element.is_empty()) {
+        let attrs: Vec<(&str, &str)> = record.attrs.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        doc.append_with(parent, record.element, &attrs);
+    }
+}

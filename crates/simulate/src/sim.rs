@@ -1,0 +1,221 @@
+//! One what-if run: status, changes, decision, pretended execution, status again.
+
+use crate::execute::{Executed, execute};
+use crate::fake::Fake;
+use crate::inject::Injections;
+use crate::record::Part;
+use crate::{render, summary};
+use scheduler::iso8601::Time;
+use scheduler::{Cluster, Graph, Line, Options};
+use status::tree::Item;
+use status::{Outside, Sections, Show, sections};
+use xml::Document;
+
+/// Notice on a CIB that is not validated.
+const NOT_VALIDATED: &str = "Schema validation of configuration is disabled (support for validate-with set to \
+    \"none\" is deprecated and will be removed in a future release)";
+
+/// What to do in a run.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// Time to pretend, as the user wrote it.
+    pub date: Option<String>,
+    /// The real time, in seconds since 1970 UTC.
+    pub now_s: i64,
+    /// Zone of times without one, in seconds east of UTC.
+    pub utc_offset_s: i32,
+    pub injections: Injections,
+    /// Operations that fail when executed.
+    pub op_fail: Vec<String>,
+    /// Decide.
+    pub process: bool,
+    /// Decide and execute.
+    pub simulate: bool,
+    pub scores: bool,
+    pub utilization: bool,
+    pub sanitized: bool,
+    pub failcounts: bool,
+    pub attributes: bool,
+    /// Prepare XML as well.
+    pub xml: bool,
+    /// Only scores, no status and summary.
+    pub quiet: bool,
+}
+
+impl Request {
+    /// A full run at a time, as the regression suite does it.
+    pub fn full(now_s: i64, date: Option<&str>) -> Request {
+        let date = date.map(str::to_string);
+        Request { now_s, date, process: true, simulate: true, sanitized: true, ..Request::default() }
+    }
+}
+
+/// What a run found and printed.
+#[derive(Debug, Default)]
+pub struct Run {
+    pub parts: Vec<Part>,
+    /// For the standard error output.
+    pub errors: Vec<String>,
+    /// The input with the changes.
+    pub input: Option<Document>,
+    /// The input after the execution.
+    pub output: Option<Document>,
+    /// The decision, if one was asked for.
+    pub decided: Option<(Cluster, Graph)>,
+    /// The transition could be executed (true if it was not tried).
+    pub complete: bool,
+}
+
+/// The effective time, and how to announce it.
+fn effective_time(cib: &Document, request: &Request) -> (i64, Option<String>) {
+    let now = Time::from_epoch(request.now_s, i64::from(request.utc_offset_s));
+    if let Some(date) = &request.date {
+        let time = Time::parse(date, now).map_or(request.now_s, |t| t.epoch());
+        return (time, Some(format!("Setting effective cluster time: {date}")));
+    }
+    match cib.attr(cib.root(), "execution-date").and_then(scheduler::text::parse_int) {
+        Some(recorded) => {
+            let text = Time::from_epoch(recorded, 0).utc_text();
+            (recorded, Some(format!("Using the original execution date of: {text}")))
+        }
+        None => (request.now_s, None),
+    }
+}
+
+/// Options for the scheduler, and how to announce the effective time.
+pub fn options(cib: &Document, request: &Request) -> (Options, Option<String>) {
+    let (now_s, line) = effective_time(cib, request);
+    let options = Options {
+        now_s,
+        utc_offset_s: request.utc_offset_s,
+        sanitized: request.sanitized,
+        scores: request.scores,
+        utilization: request.utilization,
+        trail: false,
+    };
+    (options, line)
+}
+
+fn status(cluster: &mut Cluster, revised: bool, request: &Request) -> Part {
+    let show = Show { inactive: true, failed_detail: true, pending: !revised, ..Show::default() };
+    let wanted =
+        Sections { failcounts: request.failcounts, attributes: request.attributes, ..Sections::SHORT };
+    let outside = Outside::default();
+    let items = sections(cluster, &show, &wanted, &outside);
+    let xml = request.xml.then(|| {
+        let mut doc = Document::new("status");
+        let root = doc.root();
+        status::xml::xml(&mut doc, root, cluster, &show, &wanted, &outside);
+        doc
+    });
+    let (title, element) = match revised {
+        false => ("Current cluster status", "cluster_status"),
+        true => ("Revised Cluster Status", "revised_cluster_status"),
+    };
+    Part::Status { title, element, items, xml }
+}
+
+/// Runs.
+///
+/// # Errors
+/// When the input is no CIB, or one that is too new.
+pub fn run(cib: &Document, request: &Request) -> Result<Run, scheduler::Error> {
+    scheduler::check_input(cib)?;
+    Ok(scheduler::with_deep_stack(|| run_here(cib, request)))
+}
+
+fn run_here(cib: &Document, request: &Request) -> Run {
+    let mut run = Run { complete: true, ..Run::default() };
+    let mut fake = Fake::new(cib);
+    let (opts, date) = options(cib, request);
+    let mut cluster = Cluster::unpack(cib, &opts);
+    if cib.attr(cib.root(), "validate-with") == Some("none") {
+        run.errors.push(NOT_VALIDATED.to_string());
+    }
+    run.announce(request, date.as_ref());
+    if !request.quiet {
+        run.current_status(&mut cluster, request);
+    }
+    if request.injections.any() {
+        let (records, errors) = request.injections.apply(&mut fake, &cluster, request.now_s);
+        run.errors.extend(errors);
+        if !request.quiet {
+            let (title, element) = ("Performing Requested Modifications", "modifications");
+            run.parts.push(Part::List { title, element, records });
+        }
+        let (opts, date) = options(&fake.doc, request);
+        cluster = Cluster::unpack(&fake.doc, &opts);
+        run.announce(request, date.as_ref());
+    }
+    run.input = Some(fake.doc.clone());
+    if !request.process && !request.simulate {
+        return run;
+    }
+    let graph = cluster.decide();
+    run.decision(&cluster, request);
+    if request.simulate {
+        run.execution(&mut fake, &cluster, &graph, request);
+    }
+    run.decided = Some((cluster, graph));
+    run
+}
+
+impl Run {
+    fn announce(&mut self, request: &Request, line: Option<&String>) {
+        if let Some(line) = line.filter(|_| !request.quiet) {
+            self.parts.push(Part::Notice(Item::Line(line.clone())));
+        }
+    }
+
+    fn current_status(&mut self, cluster: &mut Cluster, request: &Request) {
+        if cluster.config.maintenance {
+            self.parts.extend(sections::maintenance(cluster).map(Part::Notice));
+        }
+        let (total, disabled, blocked) = sections::counts(cluster);
+        if disabled > 0 || blocked > 0 {
+            self.parts.push(Part::Notice(Item::line(format!(
+                "{disabled} of {total} resource instances DISABLED and {blocked} BLOCKED from further action due to failure"
+            ))));
+        }
+        self.parts.push(status(cluster, false, request));
+    }
+
+    fn decision(&mut self, cluster: &Cluster, request: &Request) {
+        let list = match (request.scores, request.utilization) {
+            (true, true) => {
+                Some(("Assignment Scores and Utilization Information", "allocations_utilizations"))
+            }
+            (true, false) => Some(("Assignment Scores", "allocations")),
+            (false, true) => Some(("Utilization Information", "utilizations")),
+            (false, false) => None,
+        };
+        if let Some((title, element)) = list {
+            let shown = cluster.lines.iter().filter(|line| !request.quiet || !matches!(line, Line::Info(_)));
+            let records = shown.map(render::record).collect();
+            self.parts.push(match request.quiet {
+                true => Part::Bare(records),
+                false => Part::List { title, element, records },
+            });
+        }
+        if !request.quiet {
+            let records = summary::summary(cluster);
+            self.parts.push(Part::List { title: "Transition Summary", element: "actions", records });
+        }
+    }
+
+    fn execution(&mut self, fake: &mut Fake, cluster: &Cluster, graph: &Graph, request: &Request) {
+        let graph = cluster.graph_xml(graph);
+        let Executed { records, errors, complete } = execute(&graph, cluster, fake, &request.op_fail, request.now_s);
+        self.errors.extend(errors);
+        self.complete = complete;
+        self.output = Some(fake.doc.clone());
+        if request.quiet {
+            return;
+        }
+        self.parts.push(Part::List { title: "Executing Cluster Transition", element: "transition", records });
+        let (opts, date) = options(&fake.doc, request);
+        self.announce(request, date.as_ref());
+        let mut after = Cluster::unpack(&fake.doc, &opts);
+        self.parts.push(status(&mut after, true, request));
+    }
+}

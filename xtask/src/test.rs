@@ -1,0 +1,59 @@
+//! Everything that CI runs, in order of cost.
+
+use crate::run::{command, is_root};
+
+/// Debian packages that the tests use as oracle and as clients. Tests that miss them say so.
+const PACKAGES: &[&str] = &[
+    "corosync",
+    "pacemaker",
+    "pacemaker-cli-utils",
+    "pcs",
+    "crmsh",
+    "resource-agents",
+    "iproute2",
+    "iputils-ping",
+    "nftables",
+    "libxml2-utils",
+    "curl",
+    "procps",
+];
+
+/// Runs the tests.
+///
+/// # Errors
+/// The first step that fails.
+pub fn test(arguments: &[String]) -> Result<(), String> {
+    let quick = arguments.iter().any(|argument| argument == "--quick");
+    crate::edges::check()?;
+    command("cargo", &["fmt", "--all", "--check"])?;
+    command("cargo", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
+    if !quick {
+        install();
+    }
+    command("cargo", &["build", "--quiet"])?;
+    command("cargo", &["test", "--workspace", "--quiet"])
+}
+
+/// Installs what is missing, where that is permitted; what is then still missing, the tests name.
+fn install() {
+    let missing: Vec<&str> = PACKAGES.iter().copied().filter(|name| !is_installed(name)).collect();
+    if missing.is_empty() {
+        return;
+    }
+    if !is_root() {
+        eprintln!("LEFT OUT: not root, so these packages are not installed: {}", missing.join(" "));
+        return;
+    }
+    let mut arguments =
+        vec!["DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "--no-install-recommends"];
+    arguments.extend(&missing);
+    let installed = command("env", &["apt-get", "update", "-q"]).and_then(|()| command("env", &arguments));
+    if let Err(reason) = installed {
+        eprintln!("LEFT OUT: {reason}; tests that need the reference will say so");
+    }
+}
+
+fn is_installed(package: &str) -> bool {
+    let output = std::process::Command::new("dpkg-query").args(["-W", "-f=${Status}", package]).output();
+    output.is_ok_and(|output| output.stdout.ends_with(b"install ok installed"))
+}
