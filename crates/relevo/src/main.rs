@@ -57,7 +57,13 @@ fn main() -> ExitCode {
 
 /// Commands of a node, under their usual names.
 fn commands() -> impl Iterator<Item = (&'static str, Entry)> {
-    DAEMONS.iter().chain(corosync::PROGRAMS).chain(pcs::ENTRIES).chain(tools::ENTRIES).copied()
+    DAEMONS
+        .iter()
+        .chain(corosync::PROGRAMS)
+        .chain(pcs::ENTRIES)
+        .chain(crm::ENTRIES)
+        .chain(tools::ENTRIES)
+        .copied()
 }
 
 fn find(name: &str) -> Option<Entry> {
