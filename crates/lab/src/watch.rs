@@ -16,7 +16,7 @@ use sys::{EventFd, Interest, Poller};
 const GAP_PINGS: usize = 2;
 /// Pings stay unanswered at the end of a watch only if they are older than this.
 const GRACE: Duration = Duration::from_millis(20);
-const ICMP: i32 = 1;
+pub(crate) const ICMP: i32 = 1;
 const ECHO_REQUEST: u8 = 8;
 const ECHO_REPLY: u8 = 0;
 const ETHERNET_BYTES: usize = 14;
@@ -257,7 +257,7 @@ fn receive(frames: &FrameSocket, pings: &mut Pings, from: Ipv4Addr, identifier: 
 }
 
 /// ICMP echo with the 32-bit number of the ping as data (the 16-bit field would repeat).
-fn echo_request(identifier: u16, number: u32) -> [u8; 12] {
+pub(crate) fn echo_request(identifier: u16, number: u32) -> [u8; 12] {
     let mut packet = [0u8; 12];
     packet[0] = ECHO_REQUEST;
     packet[4..6].copy_from_slice(&identifier.to_be_bytes());
@@ -280,7 +280,11 @@ fn checksum(bytes: &[u8]) -> u16 {
 /// Hardware address of the sender and number of the ping, if the frame is an answer to one of ours.
 fn parse_reply(frame: &[u8], from: Ipv4Addr, identifier: u16) -> Option<([u8; 6], u32)> {
     let mac: [u8; 6] = frame.get(6..12)?.try_into().ok()?;
-    let ip = frame.get(ETHERNET_BYTES..)?;
+    Some((mac, parse_echo_reply(frame.get(ETHERNET_BYTES..)?, from, identifier)?))
+}
+
+/// Number of the ping, if the IP packet is an answer to one of ours.
+pub(crate) fn parse_echo_reply(ip: &[u8], from: Ipv4Addr, identifier: u16) -> Option<u32> {
     let header = usize::from(ip.first()? & 0x0F) * 4;
     if *ip.get(9)? != ICMP as u8 || ip.get(12..16)? != from.octets() {
         return None;
@@ -289,7 +293,7 @@ fn parse_reply(frame: &[u8], from: Ipv4Addr, identifier: u16) -> Option<([u8; 6]
     if *icmp.first()? != ECHO_REPLY || icmp.get(4..6)? != identifier.to_be_bytes() {
         return None;
     }
-    Some((mac, u32::from_be_bytes(icmp.get(8..12)?.try_into().ok()?)))
+    Some(u32::from_be_bytes(icmp.get(8..12)?.try_into().ok()?))
 }
 
 fn summary(pings: &Pings, end_ns: u64) -> WatchReport {
