@@ -211,7 +211,7 @@ fn a_silent_node_is_out_within_a_second_and_comes_back() {
     for other in [1, 2] {
         net.cut.extend([(3, other), (other, 3)]);
     }
-    net.run(Duration::from_millis(1000));
+    net.run(Duration::from_millis(800));
     net.assert_members(&[1, 2]);
     net.assert_members(&[3]);
     net.cut.clear();
@@ -260,9 +260,9 @@ fn an_own_pause_accuses_nobody() {
     let mut net = Net::new(&[1, 2]);
     net.run(Duration::from_millis(1500));
     let configurations = net.logs[&1].configurations;
-    // Node 1 stands still for 500 ms; then everything that is due is handed in at one time.
+    // Node 1 stands still for 350 ms; then everything that is due is handed in at one time.
     let mut paused = net.nodes.remove(&1).unwrap();
-    net.run(Duration::from_millis(500));
+    net.run(Duration::from_millis(350));
     assert!(paused.handle_wakeup(net.now).is_some());
     paused.handle_timeout(net.now);
     net.nodes.insert(1, paused);
