@@ -67,7 +67,10 @@ impl Controller {
     }
 
     pub(crate) fn start_election(&mut self, env: &Env<'_>) {
-        if self.role == Role::Starting || self.shutting_down && self.role != Role::Leader {
+        // A node that leaves does not stand for election while somebody leads. Without a leader it must: nobody else
+        // may be left to move its resources, or all others leave too.
+        let led = self.dc.is_some() && self.role != Role::Leader;
+        if self.role == Role::Starting || self.shutting_down && led {
             return;
         }
         self.seek_deadline_ms = None;
@@ -107,7 +110,8 @@ impl Controller {
             age: Age { seconds: number("election-age-sec"), nanoseconds: number("election-age-nano-sec") },
             round: number("election-id") as u32,
         };
-        let verdict = if self.shutting_down && self.role != Role::Leader {
+        let stands = self.role == Role::Leader || self.election.is_running();
+        let verdict = if self.shutting_down && !stands {
             Verdict::Lost
         } else {
             Election::judge(&vote, &self.config.name, env.age)
@@ -174,6 +178,9 @@ impl Controller {
             self.offer(env, id);
         }
         self.request_decision("a DC took over");
+        if self.shutting_down {
+            self.peer_wants_shutdown(env, self.config.id);
+        }
     }
 
     /// Nodes that the CIB shows as active and that are not.
@@ -392,6 +399,10 @@ impl Controller {
             value: Some(base::CRM_FEATURE_SET.into()),
         });
         self.send_to_dc(env, "join_confirm", "do_cl_join_finalize_respond", &join_id, &state);
+        if self.shutting_down && self.role == Role::Member {
+            // The DC that was asked first may be gone; this one has not heard of it.
+            self.ask_to_leave(env);
+        }
     }
 
     fn receive_confirm(&mut self, _env: &Env<'_>, from: u32, message: Element<'_>) {
