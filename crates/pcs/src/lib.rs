@@ -24,8 +24,11 @@ use context::{Context, Paths};
 use report::{CLOSING, Console, Failure, Issue, Message, Sink};
 use store::{FileStore, Store};
 
+/// An entry point: arguments without the name → exit status.
+pub type Entry = fn(Vec<OsString>) -> i32;
+
 /// Programs of this crate: name and entry point.
-pub const ENTRIES: &[(&str, fn(Vec<OsString>) -> i32)] = &[("pcs", main)];
+pub const ENTRIES: &[(&str, Entry)] = &[("pcs", main)];
 
 /// Exit status of every failure.
 const FAILED: i32 = 1;

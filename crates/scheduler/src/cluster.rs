@@ -10,7 +10,7 @@ use std::sync::Arc;
 use xml::{Document, NodeId};
 
 /// What the caller knows and the CIB does not.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The time to decide for, in seconds since 1970 UTC.
     pub now_s: i64,
@@ -24,12 +24,6 @@ pub struct Options {
     pub utilization: bool,
     /// Record the trail: why each score changed.
     pub trail: bool,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options { now_s: 0, utc_offset_s: 0, sanitized: false, scores: false, utilization: false, trail: false }
-    }
 }
 
 /// What to do when a partition has no quorum.
@@ -198,7 +192,11 @@ impl Cluster {
             tickets: Arena::default(),
             failed: Vec::new(),
             recheck_by: None,
-            messages: expanded.messages.into_iter().map(|text| Message { level: Level::Error, text }).collect(),
+            messages: expanded
+                .messages
+                .into_iter()
+                .map(|text| Message { level: Level::Error, text })
+                .collect(),
             lines: Vec::new(),
             trail: Vec::new(),
             singletons: HashMap::new(),
@@ -578,10 +576,6 @@ impl Cluster {
             (_, Some(bundle)) => bundle.replicas_per_host,
             _ => 1,
         }
-    }
-
-    pub(crate) fn clone_data(&self, rsc: RscIx) -> Option<&CloneData> {
-        self.rscs[self.top_of(rsc, false)].clone.as_deref()
     }
 
     pub(crate) fn bundle_of(&self, rsc: RscIx) -> Option<&BundleData> {

@@ -18,7 +18,12 @@ const ATTRIBUTE: Tool = Tool {
             "Selecting",
             &[
                 opt("name", Some('n'), Value::Required("NAME"), "The attribute"),
-                opt("pattern", Some('P'), Value::Required("PATTERN"), "Attributes whose names match (needs -l reboot)"),
+                opt(
+                    "pattern",
+                    Some('P'),
+                    Value::Required("PATTERN"),
+                    "Attributes whose names match (needs -l reboot)",
+                ),
                 opt("promotion", Some('p'), Value::Optional("RSC"), "The promotion score of a resource"),
                 opt("set-name", Some('s'), Value::Required("SET"), "Id of the set"),
                 opt("id", Some('i'), Value::Required("ID"), "Id of the pair"),
@@ -40,12 +45,23 @@ const ATTRIBUTE: Tool = Tool {
             &[
                 opt("node", Some('N'), Value::Required("NODE"), "Of this node (with -l)"),
                 opt("uname", Some('U'), Value::Required("NODE"), ""),
-                opt("type", Some('t'), Value::Required("SECTION"), "Section: nodes, status, crm_config, rsc_defaults, op_defaults, tickets"),
-                opt("lifetime", Some('l'), Value::Required("LIFETIME"), "forever, or until the node's next start: reboot"),
+                opt(
+                    "type",
+                    Some('t'),
+                    Value::Required("SECTION"),
+                    "Section: nodes, status, crm_config, rsc_defaults, op_defaults, tickets",
+                ),
+                opt(
+                    "lifetime",
+                    Some('l'),
+                    Value::Required("LIFETIME"),
+                    "forever, or until the node's next start: reboot",
+                ),
                 opt("default", Some('d'), Value::Required("VALUE"), "Shown when there is no value"),
                 opt("utilization", Some('z'), Value::None, "Utilization of a node"),
                 opt("wait", Some('W'), Value::Required("UNTIL"), ""),
                 opt("inhibit-policy-engine", Some('!'), Value::None, ""),
+                opt("quiet", Some('q'), Value::None, "Only the value"),
                 opt("output-as", None, Value::Required("FORMAT"), ""),
             ],
         ),
@@ -222,13 +238,16 @@ impl Target<'_> {
             Some(owner) => owner,
             None => {
                 let root = after.root();
-                let Some(configuration) = after.child(root, "configuration") else { return Err(self.missing()) };
+                let Some(configuration) = after.child(root, "configuration") else {
+                    return Err(self.missing());
+                };
                 after.append(configuration, self.section)
             }
         };
-        let existing = after.element(owner).children().find(|s| {
-            s.name() == self.kind() && self.set.is_none_or(|wanted| s.attr("id") == Some(wanted))
-        });
+        let existing = after
+            .element(owner)
+            .children()
+            .find(|s| s.name() == self.kind() && self.set.is_none_or(|wanted| s.attr("id") == Some(wanted)));
         let set = match existing.map(|s| s.id()) {
             Some(set) => set,
             None => {
@@ -237,7 +256,11 @@ impl Target<'_> {
                     (None, "crm_config") => "cib-bootstrap-options".into(),
                     (None, "nodes") => {
                         let node = after.attr(owner, "id").unwrap_or_default();
-                        if self.utilization { format!("nodes-{node}-utilization") } else { format!("nodes-{node}") }
+                        if self.utilization {
+                            format!("nodes-{node}-utilization")
+                        } else {
+                            format!("nodes-{node}")
+                        }
                     }
                     (None, section) => format!("{section}-options"),
                 };
@@ -268,7 +291,8 @@ impl Target<'_> {
     }
 
     fn send(&self, value: Option<&str>) -> Result<(), ExitCode> {
-        let update = Update { name: self.name, value, node: self.node.as_deref(), set: self.set, ..Update::default() };
+        let update =
+            Update { name: self.name, value, node: self.node.as_deref(), set: self.set, ..Update::default() };
         Attributes::open(self.tool).and_then(|mut a| a.update(&update)).map_err(|e| self.fail(&e))
     }
 }
@@ -290,6 +314,7 @@ const STANDBY: Tool = Tool {
             opt("node", Some('N'), Value::Required("NODE"), "The node; without, this one"),
             opt("lifetime", Some('l'), Value::Required("LIFETIME"), "forever or reboot"),
             opt("id", Some('i'), Value::Required("ID"), ""),
+            opt("quiet", Some('q'), Value::None, "Only the value"),
         ],
     )],
 };
@@ -344,6 +369,7 @@ const FAILCOUNT: Tool = Tool {
             opt("node", Some('N'), Value::Required("NODE"), "The node; without, this one"),
             opt("operation", Some('n'), Value::Required("OPERATION"), "Only this operation"),
             opt("interval", Some('I'), Value::Required("INTERVAL"), "Only this interval"),
+            opt("quiet", Some('q'), Value::None, "Only the count"),
         ],
     )],
 };
@@ -460,8 +486,9 @@ fn updater(parsed: &Parsed) -> Result<(), ExitCode> {
         let mut found = attributes.query(name, node.as_deref()).map_err(failed)?;
         found.sort_by(|a, b| a.node.cmp(&b.node));
         let with_values = found.iter().filter_map(|v| v.value.as_deref().map(|value| (&v.node, value)));
-        let lines: Vec<String> =
-            with_values.map(|(node, value)| format!("name=\"{name}\" host=\"{node}\" value=\"{value}\"")).collect();
+        let lines: Vec<String> = with_values
+            .map(|(node, value)| format!("name=\"{name}\" host=\"{node}\" value=\"{value}\""))
+            .collect();
         if lines.is_empty() {
             err(&format!("attrd_updater: Could not query value of {name}: attribute does not exist"));
             return Err(ExitCode::NOSUCH);

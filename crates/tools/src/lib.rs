@@ -16,8 +16,11 @@ pub mod session;
 use std::ffi::OsString;
 use std::io::Write;
 
-/// Programs of this crate: name and entry point (arguments without the name → exit status).
-pub const ENTRIES: &[(&str, fn(Vec<OsString>) -> i32)] = &[
+/// An entry point: arguments without the name → exit status.
+pub type Entry = fn(Vec<OsString>) -> i32;
+
+/// Programs of this crate: name and entry point.
+pub const ENTRIES: &[(&str, Entry)] = &[
     ("cibadmin", cibadmin::main),
     ("crm_mon", mon::main),
     ("crm_resource", resource::main),

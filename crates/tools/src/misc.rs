@@ -81,8 +81,10 @@ fn verify(parsed: &Parsed) -> Result<(), ExitCode> {
         })?;
     }
     let verbose = parsed.count("verbose");
-    let faults: Vec<String> =
-        cib::schema::validate(&doc).err().map(|f| f.iter().map(ToString::to_string).collect()).unwrap_or_default();
+    let faults: Vec<String> = cib::schema::validate(&doc)
+        .err()
+        .map(|f| f.iter().map(ToString::to_string).collect())
+        .unwrap_or_default();
     if !faults.is_empty() && verbose > 0 {
         faults.iter().for_each(|f| err(&format!("(validate) \terror: {f}")));
         err("(main) \terror: CIB did not pass schema validation");

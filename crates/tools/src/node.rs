@@ -24,10 +24,21 @@ const NODE: Tool = Tool {
                 opt("partition", Some('p'), Value::None, "Members of this node's partition"),
                 opt("quorum", Some('q'), Value::None, "1 if this partition has quorum, 0 if not"),
                 opt("name-for-id", Some('N'), Value::Required("ID"), "Name of the node with this id"),
-                opt("remove", Some('R'), Value::Required("NAME"), "Forget a node that has left for good (with --force)"),
+                opt(
+                    "remove",
+                    Some('R'),
+                    Value::Required("NAME"),
+                    "Forget a node that has left for good (with --force)",
+                ),
             ],
         ),
-        ("Additional options", &[opt("force", Some('f'), Value::None, "Force the action"), opt("output-as", None, Value::Required("FORMAT"), "")]),
+        (
+            "Additional options",
+            &[
+                opt("force", Some('f'), Value::None, "Force the action"),
+                opt("output-as", None, Value::Required("FORMAT"), ""),
+            ],
+        ),
     ],
 };
 
@@ -92,13 +103,17 @@ fn node(parsed: &Parsed) -> Result<(), ExitCode> {
 fn remove(parsed: &Parsed, controller: &mut Controller) -> Result<(), ExitCode> {
     let name = parsed.value("remove").unwrap_or_default();
     if !parsed.has("force") {
-        err("The supplied command is considered dangerous.  To prevent accidental destruction of the cluster, \
-             the --force flag is required in order to proceed.");
+        err(
+            "The supplied command is considered dangerous.  To prevent accidental destruction of the cluster, \
+             the --force flag is required in order to proceed.",
+        );
         return Err(ExitCode::USAGE);
     }
     let active = controller.nodes().map_err(|e| not_connected(&e))?;
     if active.iter().any(|n| (n.name == name || n.id == name) && n.state == "member") {
-        err(&format!("crm_node: Node {name} is still an active member of the cluster: stop the cluster there first"));
+        err(&format!(
+            "crm_node: Node {name} is still an active member of the cluster: stop the cluster there first"
+        ));
         return Err(ExitCode(1));
     }
     controller.forget_node(None, name).map_err(|e| not_connected(&e))?;
@@ -160,7 +175,8 @@ pub fn crmadmin(arguments: Vec<OsString>) -> i32 {
 fn admin(parsed: &Parsed) -> Result<(), ExitCode> {
     let quiet = parsed.has("quiet");
     if parsed.has("dc_lookup") {
-        let info = Controller::open("crmadmin").and_then(|mut c| c.ping(None)).map_err(|e| not_connected(&e))?;
+        let info =
+            Controller::open("crmadmin").and_then(|mut c| c.ping(None)).map_err(|e| not_connected(&e))?;
         match info.host {
             Some(host) if quiet => out(&host),
             Some(host) => out(&format!("Designated Controller is: {host}")),
@@ -172,8 +188,9 @@ fn admin(parsed: &Parsed) -> Result<(), ExitCode> {
         return Ok(());
     }
     if let Some(node) = parsed.value("status") {
-        let info =
-            Controller::open("crmadmin").and_then(|mut c| c.ping(Some(node))).map_err(|e| not_connected(&e))?;
+        let info = Controller::open("crmadmin")
+            .and_then(|mut c| c.ping(Some(node)))
+            .map_err(|e| not_connected(&e))?;
         if quiet {
             out(&info.state);
         } else {

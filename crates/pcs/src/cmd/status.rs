@@ -238,7 +238,9 @@ fn shown_resources(context: &mut Context<'_>, words: &[String], stonith: bool) -
         }
         None => find::all(&overview.cib)
             .into_iter()
-            .filter(|r| find::is_resource(r.parent().map_or("", |p| p.name())) || find::is_stonith(*r) == stonith)
+            .filter(|r| {
+                find::is_resource(r.parent().map_or("", |p| p.name())) || find::is_stonith(*r) == stonith
+            })
             .filter(|r| find::is_stonith(*r) == stonith)
             .filter_map(|r| r.attr("id").map(str::to_string))
             .collect(),

@@ -103,7 +103,9 @@ fn until(parsed: &Parsed) -> Result<Option<String>, ExitCode> {
         }
         None => {
             err(&format!("crm_resource: Invalid duration specified: {text}"));
-            err("Please refer to https://en.wikipedia.org/wiki/ISO_8601#Durations for examples of valid durations");
+            err(
+                "Please refer to https://en.wikipedia.org/wiki/ISO_8601#Durations for examples of valid durations",
+            );
             Err(session::failed(ExitCode(2)))
         }
     }
@@ -184,10 +186,7 @@ const POLLS: u32 = 6;
 const WAIT_LIMIT: Duration = Duration::from_secs(60 * 60);
 
 fn limit(parsed: &Parsed) -> Duration {
-    parsed
-        .value("timeout")
-        .and_then(base::parse_interval_ms)
-        .map_or(WAIT_LIMIT, Duration::from_millis)
+    parsed.value("timeout").and_then(base::parse_interval_ms).map_or(WAIT_LIMIT, Duration::from_millis)
 }
 
 pub(super) fn wait(parsed: &Parsed) -> Result<(), ExitCode> {
@@ -257,7 +256,11 @@ fn set_role(id: &str, role: Option<&str>) -> Result<(), ExitCode> {
             let set = match after.child(node, "meta_attributes") {
                 Some(set) => set,
                 None => {
-                    let set = after.append_with(node, "meta_attributes", &[("id", &format!("{id}-meta_attributes"))]);
+                    let set = after.append_with(
+                        node,
+                        "meta_attributes",
+                        &[("id", &format!("{id}-meta_attributes"))],
+                    );
                     let first = after.element(node).children().find(|c| c.id() != set).map(|c| c.id());
                     after.move_to(set, node, first);
                     set

@@ -35,8 +35,10 @@ pub(super) fn run(parsed: &Parsed) -> Result<(), ExitCode> {
         return Ok(());
     }
     if let Some(agent) = parsed.value("list-ocf-alternatives") {
-        let found: Vec<String> =
-            names_in(Path::new(OCF_DIR)).into_iter().filter(|p| Path::new(OCF_DIR).join(p).join(agent).is_file()).collect();
+        let found: Vec<String> = names_in(Path::new(OCF_DIR))
+            .into_iter()
+            .filter(|p| Path::new(OCF_DIR).join(p).join(agent).is_file())
+            .collect();
         found.iter().for_each(|p| out(p));
         return if found.is_empty() {
             err(&format!("crm_resource: No OCF providers found for {agent}"));
@@ -59,7 +61,9 @@ fn list(spec: &str) -> Result<(), ExitCode> {
             .filter(|p| provider.is_none_or(|wanted| wanted == p))
             .flat_map(|p| names_in(&Path::new(OCF_DIR).join(p)))
             .collect(),
-        "stonith" => names_in(Path::new("/usr/sbin")).into_iter().filter(|n| n.starts_with("fence_")).collect(),
+        "stonith" => {
+            names_in(Path::new("/usr/sbin")).into_iter().filter(|n| n.starts_with("fence_")).collect()
+        }
         "lsb" => names_in(Path::new("/etc/init.d")),
         "systemd" | "service" => ["/usr/lib/systemd/system", "/etc/systemd/system"]
             .iter()

@@ -33,7 +33,13 @@ fn owner(doc: &Document, node: NodeId, kind: &str) -> NodeId {
 }
 
 /// The pair of this name in the owner's sets: the set and the pair.
-fn pair(doc: &Document, owner: NodeId, kind: &str, name: &str, set: Option<&str>) -> Option<(NodeId, NodeId)> {
+fn pair(
+    doc: &Document,
+    owner: NodeId,
+    kind: &str,
+    name: &str,
+    set: Option<&str>,
+) -> Option<(NodeId, NodeId)> {
     let sets = doc.element(owner).children().filter(|s| s.name() == kind);
     sets.filter(|s| set.is_none_or(|wanted| s.attr("id") == Some(wanted)))
         .find_map(|s| s.children().find(|p| p.attr("name") == Some(name)).map(|p| (s.id(), p.id())))
@@ -88,9 +94,12 @@ pub(super) fn set(parsed: &Parsed, id: &str) -> Result<(), ExitCode> {
 
 fn put(doc: &mut Document, owner: NodeId, kind: &str, name: &str, value: &str, parsed: &Parsed) {
     let owner_id = doc.attr(owner, "id").unwrap_or_default().to_string();
-    if let Some((set, found)) = pair(doc, owner, kind, name, parsed.value("set-name")) {
+    if let Some((_, found)) = pair(doc, owner, kind, name, parsed.value("set-name")) {
         doc.set_attr(found, "value", value);
-        report(doc, &owner_id, set, found, name, value);
+        out(&format!(
+            "Set '{owner_id}' option: id={} name={name} value={value}",
+            doc.attr(found, "id").unwrap_or_default()
+        ));
         return;
     }
     let existing = doc.element(owner).children().find(|s| {
@@ -172,12 +181,8 @@ pub(super) fn delete_resource(parsed: &Parsed, id: &str) -> Result<(), ExitCode>
     let mut object = Document::new(kind);
     let root = object.root();
     object.set_attr(root, "id", id);
-    let change = Change {
-        operation: Operation::Delete,
-        section: Some("resources"),
-        input: Some(&object),
-        options: 0,
-    };
+    let change =
+        Change { operation: Operation::Delete, section: Some("resources"), input: Some(&object), options: 0 };
     cib.change(&change).map(|_| ()).map_err(|error| {
         err(&format!("crm_resource: {error}"));
         session::failed(error.exit())

@@ -10,9 +10,9 @@ use std::ffi::OsString;
 use base::ExitCode;
 use xml::{Document, Element, NodeId};
 
+use crate::err;
 use crate::options::{Parsed, Tool, Value, opt, start};
 use crate::session;
-use crate::err;
 
 const TOOL: Tool = Tool {
     name: "crm_resource",
@@ -39,7 +39,12 @@ const TOOL: Tool = Tool {
                 opt("stack", Some('A'), Value::None, ""),
                 opt("why", Some('Y'), Value::None, "Why the resource runs or does not"),
                 opt("get-parameter", Some('g'), Value::Required("NAME"), "Value of an option"),
-                opt("get-property", Some('G'), Value::Required("NAME"), "Value of a property (class, type …)"),
+                opt(
+                    "get-property",
+                    Some('G'),
+                    Value::Required("NAME"),
+                    "Value of a property (class, type …)",
+                ),
                 opt("validate", None, Value::None, "Let the agent check the options"),
                 opt("digests", None, Value::None, ""),
             ],
@@ -63,7 +68,12 @@ const TOOL: Tool = Tool {
                 opt("ban", Some('B'), Value::None, "Keep the resource off a node"),
                 opt("clear", Some('U'), Value::None, "Remove what --move and --ban wrote"),
                 opt("expired", Some('e'), Value::None, "With --clear: only what has ended"),
-                opt("lifetime", Some('u'), Value::Required("TIMESPEC"), "End of a move or ban (ISO 8601 duration)"),
+                opt(
+                    "lifetime",
+                    Some('u'),
+                    Value::Required("TIMESPEC"),
+                    "End of a move or ban (ISO 8601 duration)",
+                ),
                 opt("promoted", None, Value::None, "Only the promoted role"),
                 opt("master", None, Value::None, ""),
             ],
@@ -93,7 +103,12 @@ const TOOL: Tool = Tool {
                 opt("parameter-value", Some('v'), Value::Required("VALUE"), "The value"),
                 opt("resource-type", Some('t'), Value::Required("ELEMENT"), "Kind of resource (with -D)"),
                 opt("recursive", None, Value::None, "Also in what the resource contains"),
-                opt("operation", Some('n'), Value::Required("OPERATION"), "With --cleanup: only this operation"),
+                opt(
+                    "operation",
+                    Some('n'),
+                    Value::Required("OPERATION"),
+                    "With --cleanup: only this operation",
+                ),
                 opt("interval", Some('I'), Value::Required("N"), "With --cleanup: only this interval"),
                 opt("class", None, Value::Required("CLASS"), ""),
                 opt("agent", None, Value::Required("AGENT"), ""),
@@ -140,9 +155,30 @@ fn run(parsed: &Parsed) -> ExitCode {
 }
 
 const NEEDS_RESOURCE: &[&str] = &[
-    "query-xml", "query-xml-raw", "locate", "constraints", "stack", "why", "get-parameter", "get-property",
-    "set-parameter", "delete-parameter", "set-property", "fail", "delete", "move", "ban", "clear", "restart",
-    "force-start", "force-stop", "force-check", "force-promote", "force-demote", "validate", "digests",
+    "query-xml",
+    "query-xml-raw",
+    "locate",
+    "constraints",
+    "stack",
+    "why",
+    "get-parameter",
+    "get-property",
+    "set-parameter",
+    "delete-parameter",
+    "set-property",
+    "fail",
+    "delete",
+    "move",
+    "ban",
+    "clear",
+    "restart",
+    "force-start",
+    "force-stop",
+    "force-check",
+    "force-promote",
+    "force-demote",
+    "validate",
+    "digests",
 ];
 
 fn with_resource(parsed: &Parsed) -> Result<(), ExitCode> {
@@ -205,7 +241,8 @@ fn primitives(doc: &Document, node: NodeId) -> Vec<String> {
 /// Checks a node that the user named.
 fn known_node(doc: &Document, name: Option<&str>) -> Result<(), ExitCode> {
     let Some(name) = name else { return Ok(()) };
-    let mut nodes = doc.root_element().path(&["configuration", "nodes"]).into_iter().flat_map(|n| n.children());
+    let mut nodes =
+        doc.root_element().path(&["configuration", "nodes"]).into_iter().flat_map(|n| n.children());
     if nodes.any(|n| n.attr("uname") == Some(name)) {
         return Ok(());
     }

@@ -14,17 +14,20 @@ use crate::{err, out, out_raw};
 pub(super) fn load(parsed: &Parsed) -> Result<Document, ExitCode> {
     match parsed.value("xml-file") {
         None => session::load_cib("crm_resource").map(|(_, doc)| doc),
-        Some(path) => manager_client::overview("crm_resource", Some(path.as_ref())).map(|o| o.cib).map_err(|error| {
-            err(&format!("crm_resource: {error}"));
-            session::failed(error.exit())
-        }),
+        Some(path) => {
+            manager_client::overview("crm_resource", Some(path.as_ref())).map(|o| o.cib).map_err(|error| {
+                err(&format!("crm_resource: {error}"));
+                session::failed(error.exit())
+            })
+        }
     }
 }
 
 pub(super) fn list(parsed: &Parsed) -> Result<(), ExitCode> {
     let doc = load(parsed)?;
     if parsed.has("list-raw") || parsed.has("list-cts") {
-        let found = doc.root_element().path(&["configuration", "resources"]).map(|r| primitives(&doc, r.id()));
+        let found =
+            doc.root_element().path(&["configuration", "resources"]).map(|r| primitives(&doc, r.id()));
         let ids = found.unwrap_or_default();
         if ids.is_empty() {
             err("crm_resource: NO resources configured");
@@ -39,12 +42,22 @@ pub(super) fn list(parsed: &Parsed) -> Result<(), ExitCode> {
     show.pending = true;
     let sections = Sections { nodes: false, ..Sections::SHORT };
     let items = status::sections(&mut cluster, &show, &sections, &Outside::default());
-    out_raw(&tree::text(&items));
+    for line in tree::text(&items).lines() {
+        out(&without_node(&cluster, line));
+    }
     if cluster.top.is_empty() {
         err("crm_resource: Error performing operation: No such object");
         return Err(ExitCode::NOSUCH);
     }
     Ok(())
+}
+
+/// The list of resources says in which state they are, not where.
+fn without_node(cluster: &Cluster, line: &str) -> String {
+    let Some((head, state)) = line.split_once("):\t ") else { return line.to_string() };
+    let is_node = |word: &str| cluster.nodes.iter().any(|n| &*n.name == word);
+    let words: Vec<&str> = state.split(' ').filter(|w| !is_node(w)).collect();
+    format!("{head}):\t {}", words.join(" "))
 }
 
 pub(super) fn xml(parsed: &Parsed, id: &str) -> Result<(), ExitCode> {
@@ -55,9 +68,17 @@ pub(super) fn xml(parsed: &Parsed, id: &str) -> Result<(), ExitCode> {
     show.inactive = true;
     show.only_rscs = vec![id.to_string()];
     let sections = Sections { nodes: false, ..Sections::SHORT };
-    let text = tree::text(&status::sections(&mut cluster, &show, &sections, &Outside::default()));
-    for line in text.lines().skip(1) {
-        out(line.strip_prefix("  * ").unwrap_or(line));
+    match cluster.find_rsc(id).filter(|r| cluster.rscs[*r].children.is_empty()) {
+        Some(rsc) => {
+            let node = cluster.current_node(rsc);
+            out(&status::resources::primitive_line(&cluster, rsc, id, node, &show));
+        }
+        None => {
+            let text = tree::text(&status::sections(&mut cluster, &show, &sections, &Outside::default()));
+            for line in text.lines().skip(1) {
+                out(line.strip_prefix("  * ").unwrap_or(line));
+            }
+        }
     }
     out("Resource XML:");
     out_raw(&doc.node_to_pretty(node));
@@ -117,7 +138,11 @@ pub(super) fn constraints(id: &str) -> Result<(), ExitCode> {
             "rsc_colocation" if c.attr("rsc") == Some(id) => {
                 out(&format!("Resources {id} is colocated with:"));
                 let sid = c.attr("id").unwrap_or_default();
-                out(&format!("  * {} (score={}, id={sid})", c.attr("with-rsc").unwrap_or_default(), score(&c)));
+                out(&format!(
+                    "  * {} (score={}, id={sid})",
+                    c.attr("with-rsc").unwrap_or_default(),
+                    score(&c)
+                ));
             }
             "rsc_colocation" if c.attr("with-rsc") == Some(id) => {
                 out(&format!("Resources colocated with {id}:"));
