@@ -78,13 +78,14 @@ impl Controller {
             self.role = Role::Seeking;
         }
         let round = self.election.start(env.now_ms);
+        let age = self.election.age(env.age);
         let route = Route { task: "vote", to: "crmd", from: "crmd", host: None };
         let mut vote = self.messages.request("election_vote", route, env.wall_s, None);
         let root = vote.root();
         vote.set_attr(root, "election-owner", &self.config.id.to_string());
         vote.set_attr(root, "election-id", &round.to_string());
-        vote.set_attr(root, "election-age-sec", &env.age.seconds.to_string());
-        vote.set_attr(root, "election-age-nano-sec", &env.age.nanoseconds.to_string());
+        vote.set_attr(root, "election-age-sec", &age.seconds.to_string());
+        vote.set_attr(root, "election-age-nano-sec", &age.nanoseconds.to_string());
         self.outputs.push_back(Output::Send { host: None, message: vote });
         self.check_election(env);
     }
@@ -114,7 +115,8 @@ impl Controller {
         let verdict = if self.shutting_down && !stands {
             Verdict::Lost
         } else {
-            Election::judge(&vote, &self.config.name, env.age)
+            let age = self.election.age(env.age);
+            Election::judge(&vote, &self.config.name, age)
         };
         match verdict {
             Verdict::Lost => {
@@ -154,6 +156,7 @@ impl Controller {
     fn take_over(&mut self, env: &Env<'_>) {
         self.log("This node is the DC now");
         self.role = Role::Leader;
+        self.election.settle();
         self.dc = Some(self.config.id);
         self.seek_deadline_ms = None;
         self.graph = None;
@@ -297,6 +300,7 @@ impl Controller {
             return;
         }
         self.seek_deadline_ms = None;
+        self.election.settle();
         self.dc = Some(from);
         if from != self.config.id {
             self.role = Role::Member;

@@ -65,6 +65,7 @@ struct Node {
 struct World {
     seed: u64,
     now_ms: u64,
+    cpu_ns: u64,
     log: Vec<Entry>,
     nodes: BTreeMap<u32, Node>,
     size: u32,
@@ -86,6 +87,7 @@ impl World {
         let mut world = World {
             seed,
             now_ms: 1_000,
+            cpu_ns: 0,
             log: Vec::new(),
             nodes: BTreeMap::new(),
             size,
@@ -177,9 +179,11 @@ impl World {
 
     /// Calls into a node's controller, then carries out what it wants.
     fn with(&mut self, id: u32, work: impl FnOnce(&mut Node, &Env<'_>)) {
+        // CPU time: it grows with all that a node does.
+        self.cpu_ns += 1;
+        let age = Age { seconds: 0, nanoseconds: self.cpu_ns };
         let (now_ms, Some(node)) = (self.now_ms, self.nodes.get_mut(&id)) else { return };
         let cib = node.cib.clone();
-        let age = Age { seconds: 0, nanoseconds: u64::from(id) };
         work(node, &Env { now_ms, wall_s: (now_ms / 1000) as i64, age, cib: &cib });
         self.drain(id);
     }
