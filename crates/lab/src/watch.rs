@@ -12,8 +12,6 @@ use sys::packet::{ETHERTYPE_IPV4, FrameSocket, raw_ip_socket};
 use sys::rtnl::Rtnl;
 use sys::{EventFd, Interest, Poller};
 
-/// A gap is reported if at least this many pings in a row had no answer.
-const GAP_PINGS: usize = 2;
 /// Pings stay unanswered at the end of a watch only if they are older than this.
 const GRACE: Duration = Duration::from_millis(20);
 pub(crate) const ICMP: i32 = 1;
@@ -298,12 +296,11 @@ pub(crate) fn parse_echo_reply(ip: &[u8], from: Ipv4Addr, identifier: u16) -> Op
 
 fn summary(pings: &Pings, end_ns: u64) -> WatchReport {
     let mut gaps = Vec::new();
-    let mut lost: Option<(u64, usize)> = None;
+    // When the first ping of the gap that is open was sent.
+    let mut lost: Option<u64> = None;
     let us = |ns: u64| ns.saturating_sub(pings.start_ns) / 1000;
-    let mut close = |lost: Option<(u64, usize)>, until_ns: u64| {
-        if let Some((first_ns, count)) = lost
-            && count >= GAP_PINGS
-        {
+    let mut close = |lost: Option<u64>, until_ns: u64| {
+        if let Some(first_ns) = lost {
             gaps.push(Gap { start_us: us(first_ns), length_us: until_ns.saturating_sub(first_ns) / 1000 });
         }
     };
@@ -311,8 +308,7 @@ fn summary(pings: &Pings, end_ns: u64) -> WatchReport {
         if *answered {
             close(lost.take(), *sent_ns);
         } else {
-            let (first, count) = lost.unwrap_or((*sent_ns, 0));
-            lost = Some((first, count + 1));
+            lost.get_or_insert(*sent_ns);
         }
     }
     close(lost, end_ns);
@@ -341,7 +337,11 @@ mod tests {
         let report = summary(&pings, 1000 + 21_000_000);
         assert_eq!(
             report.gaps,
-            [Gap { start_us: 4000, length_us: 6000 }, Gap { start_us: 16_000, length_us: 5000 }]
+            [
+                Gap { start_us: 4000, length_us: 6000 },
+                Gap { start_us: 12_000, length_us: 2000 },
+                Gap { start_us: 16_000, length_us: 5000 }
+            ]
         );
         assert_eq!((report.sent, report.received, report.longest_gap_us()), (10, 4, 6000));
         assert_eq!(WatchReport::decode(&report.encode()), Some(report));

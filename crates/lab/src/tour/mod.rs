@@ -134,7 +134,9 @@ impl Tour<'_> {
         };
         println!("{prompt}{command}");
         let watch = step.measured.and_then(|_| {
-            self.lab.watch(&WatchOptions { seconds: WATCH_SECONDS, ..WatchOptions::default() }).ok()
+            self.lab
+                .watch(&WatchOptions { seconds: WATCH_SECONDS, interval_ms: 1, ..WatchOptions::default() })
+                .ok()
         });
         if watch.is_some() {
             // So that the watch has seen the address before it goes away.
