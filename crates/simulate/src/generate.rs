@@ -87,7 +87,8 @@ fn constrain(doc: &mut Document, constraints: NodeId, number: usize, nodes: usiz
         return;
     }
     let first = format!("rsc{}", number - 1);
-    let attrs = [("id", &*format!("col{number}")), ("rsc", &rsc), ("with-rsc", &first), ("score", "INFINITY")];
+    let attrs =
+        [("id", &*format!("col{number}")), ("rsc", &rsc), ("with-rsc", &first), ("score", "INFINITY")];
     doc.append_with(constraints, "rsc_colocation", &attrs);
     let attrs = [("id", &*format!("ord{number}")), ("first", &first), ("then", &rsc), ("kind", "Mandatory")];
     doc.append_with(constraints, "rsc_order", &attrs);

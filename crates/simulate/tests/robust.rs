@@ -51,7 +51,8 @@ impl Dice {
 }
 
 fn damage(doc: &mut Document, dice: &mut Dice) {
-    let all: Vec<NodeId> = doc.root_element().descendants().map(|e| e.id()).filter(|id| *id != doc.root()).collect();
+    let all: Vec<NodeId> =
+        doc.root_element().descendants().map(|e| e.id()).filter(|id| *id != doc.root()).collect();
     let Some(at) = all.get(dice.roll(all.len())).copied() else { return };
     let Some(other) = all.get(dice.roll(all.len())).copied() else { return };
     let names: Vec<String> = doc.attrs(at).map(|(name, _)| name.to_string()).collect();
@@ -99,7 +100,8 @@ fn damaged_inputs_do_not_panic() {
             let mut doc = whole.clone();
             (0..CHANGES).for_each(|_| damage(&mut doc, &mut dice));
             println!("{name} copy {copy}");
-            let request = Request { scores: true, utilization: true, xml: true, ..Request::full(1_785_000_000, None) };
+            let request =
+                Request { scores: true, utilization: true, xml: true, ..Request::full(1_785_000_000, None) };
             let _ = sim::run(&doc, &request);
         }
     }
