@@ -85,6 +85,9 @@ pub enum Level {
     Error,
 }
 
+/// How deep guests may run on guests before their hosts are not looked at any more.
+const MAX_GUEST_NESTING: u32 = 8;
+
 /// Something that an administrator should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
@@ -312,11 +315,16 @@ impl Cluster {
     }
 
     pub(crate) fn can_fence(&self, node: Option<NodeIx>) -> bool {
+        self.can_fence_within(node, MAX_GUEST_NESTING)
+    }
+
+    /// As [`Cluster::can_fence`], for guests nested at most this deep: a wrong history can put a guest
+    /// on itself.
+    fn can_fence_within(&self, node: Option<NodeIx>, depth: u32) -> bool {
         if let Some(launcher) = node.and_then(|n| self.guest_launcher(n)) {
-            return self.rscs[launcher]
-                .active_nodes
-                .iter()
-                .all(|n| self.nodes[*n].online || self.can_fence(Some(*n)));
+            let hosts = &self.rscs[launcher].active_nodes;
+            return depth > 0
+                && hosts.iter().all(|n| self.nodes[*n].online || self.can_fence_within(Some(*n), depth - 1));
         }
         if !self.config.fencing_enabled || !self.config.have_fencing {
             return false;

@@ -3,6 +3,7 @@
 mod cli;
 pub mod execute;
 pub mod fake;
+pub mod generate;
 pub mod inject;
 mod profile;
 pub mod record;
