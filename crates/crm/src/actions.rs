@@ -147,7 +147,7 @@ impl Shell {
         if ids.is_none() {
             say("Cleaned up all resources on all nodes");
         }
-        for history in found.iter().rev().filter(|_| ids.is_some()) {
+        for history in found.iter().filter(|_| ids.is_some()) {
             say(&format!("Cleaned up {} on {}", history.resource.id, history.node));
         }
         Ok(())
@@ -205,7 +205,11 @@ impl Shell {
                         .ok_or_else(|| format!("node.{verb}: Node \"{node}\" is not a cluster node"))?;
                     set_node(doc, element, name, value);
                     Ok(())
-                })
+                })?;
+                if name == "standby" {
+                    info(&format!("{verb} node {node}"));
+                }
+                Ok(())
             })
         };
         Some(match verb {

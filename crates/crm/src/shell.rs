@@ -328,8 +328,7 @@ impl Shell {
             text = format!("Status of pacemakerd: '{}' (last updated {seen})\n", manager.state_text());
         }
         let mut show = Show::default();
-        show.inactive = true;
-        show.pending = true;
+        (show.inactive, show.pending) = (true, true);
         let sections = if full { Sections::MON } else { Sections { nodes: false, ..Sections::SHORT } };
         text.push_str(&tree::text(&status::sections(&mut cluster, &show, &sections, &Outside::default())));
         say(&text);

@@ -96,17 +96,18 @@ fn finish(context: &mut Context<'_>, failure: Failure) -> i32 {
         }
         Failure::Error(message) => context.message(Message::Error(message)),
         Failure::Issues(issues) => {
-            for issue in &issues {
-                context.message(Message::Error(issue.text()));
-            }
-            hints(context, &issues);
+            show_issues(context, &issues);
             context.message(Message::Error(CLOSING.into()));
         }
     }
     FAILED
 }
 
-fn hints(context: &mut Context<'_>, issues: &[Issue]) {
+/// Every problem, then the names that were probably meant.
+pub(crate) fn show_issues(context: &mut Context<'_>, issues: &[Issue]) {
+    for issue in issues {
+        context.message(Message::Error(issue.text()));
+    }
     for near in issues.iter().filter_map(|issue| issue.near.as_deref()) {
         context.info(format!("Hint: did you mean '{near}'?"));
     }

@@ -37,7 +37,7 @@ pub(super) fn cleanup(parsed: &Parsed) -> Result<(), ExitCode> {
         forget(&mut attributes, &mut controller, history).map_err(connection)?;
     }
     if parsed.value("resource").is_some() {
-        for history in found.iter().rev() {
+        for history in found.iter() {
             out(&format!("Cleaned up {} on {}", history.resource.id, history.node));
         }
     } else {
@@ -57,7 +57,7 @@ pub(super) fn refresh(parsed: &Parsed) -> Result<(), ExitCode> {
         return Ok(());
     }
     let mut attributes = Attributes::open("crm_resource").map_err(connection)?;
-    for history in found.iter().rev() {
+    for history in found.iter() {
         out(&format!("Cleaned up {} on {}", history.resource.id, history.node));
     }
     out(&format!(

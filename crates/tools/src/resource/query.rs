@@ -38,8 +38,7 @@ pub(super) fn list(parsed: &Parsed) -> Result<(), ExitCode> {
     }
     let mut cluster = session::cluster(&doc);
     let mut show = Show::default();
-    show.inactive = true;
-    show.pending = true;
+    (show.inactive, show.pending) = (true, true);
     let sections = Sections { nodes: false, ..Sections::SHORT };
     let items = status::sections(&mut cluster, &show, &sections, &Outside::default());
     for line in tree::text(&items).lines() {
@@ -65,8 +64,7 @@ pub(super) fn xml(parsed: &Parsed, id: &str) -> Result<(), ExitCode> {
     let node = find(&doc, id)?;
     let mut cluster = session::cluster(&doc);
     let mut show = Show::default();
-    show.inactive = true;
-    show.only_rscs = vec![id.to_string()];
+    (show.inactive, show.only_rscs) = (true, vec![id.to_string()]);
     let sections = Sections { nodes: false, ..Sections::SHORT };
     match cluster.find_rsc(id).filter(|r| cluster.rscs[*r].children.is_empty()) {
         Some(rsc) => {

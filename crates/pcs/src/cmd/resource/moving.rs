@@ -354,7 +354,7 @@ pub(super) fn cleanup(context: &mut Context<'_>, words: &[String]) -> Outcome {
     }
     match resource {
         Some(_) => {
-            for history in found.iter().rev() {
+            for history in found.iter() {
                 context.info(format!("Cleaned up {} on {}", history.resource.id, history.node));
             }
         }
@@ -391,7 +391,7 @@ pub(super) fn refresh(context: &mut Context<'_>, words: &[String]) -> Outcome {
         return Ok(());
     }
     let mut attributes = Attributes::open("crm_resource").map_err(connection)?;
-    for history in found.iter().rev() {
+    for history in found.iter() {
         context.info(format!("Cleaned up {} on {}", history.resource.id, history.node));
     }
     let plural = if found.len() == 1 { "reply" } else { "replies" };
