@@ -138,6 +138,15 @@ impl World {
         self.announce(vec![id]);
     }
 
+    /// A node that was told to go: what it held must be stopped by then.
+    fn leave(&mut self, id: u32) {
+        self.story.push(format!("{} exit {id}", self.now_ms));
+        if let Some(node) = self.nodes.remove(&id) {
+            assert!(node.active.is_empty(), "{id} leaves with {:?}\n{}", node.active, self.tail());
+        }
+        self.announce(Vec::new());
+    }
+
     fn announce(&mut self, dead: Vec<u32>) {
         let running: Vec<u32> = self.nodes.keys().copied().collect();
         let quorate = running.len() as u32 * 2 > self.size || self.size == 2;
@@ -437,6 +446,9 @@ impl World {
     }
 
     fn check_rest(&self) {
+        if self.nodes.is_empty() {
+            return;
+        }
         let leaders = self.nodes.values().filter(|node| node.controller.role() == Role::Leader).count();
         assert_eq!(leaders, 1, "leaders\n{}", self.tail());
         let digests: BTreeSet<String> = self.nodes.values().map(|node| node.cib.digest_filtered()).collect();
@@ -482,12 +494,15 @@ fn run(seed: u64, size: u32, faults: u32) {
             world.step();
         }
         let id = 1 + world.random(u64::from(size)) as u32;
-        match world.random(4) {
+        match world.random(5) {
             0 if world.nodes.len() > 1 && world.nodes.contains_key(&id) => world.crash(id),
             1 if !world.nodes.contains_key(&id) => world.boot(id),
             2 => {
                 let resource = RESOURCES[world.random(2) as usize].to_string();
                 world.broken.insert((resource, id));
+            }
+            3 if world.nodes.contains_key(&id) => {
+                world.with(id, |node, env| node.controller.handle_shutdown_request(env));
             }
             _ => world.pass_time(),
         }
@@ -501,6 +516,26 @@ fn a_cluster_forms_and_starts_its_resources() {
     run(1, 2, 0);
     run(2, 3, 0);
     run(3, 5, 0);
+}
+
+#[test]
+fn all_nodes_leave_at_once() {
+    for seed in 0..40 {
+        let mut world = World::new(seed * 77 + 5, 2 + (seed % 3) as u32);
+        world.settle();
+        let ids: Vec<u32> = world.nodes.keys().copied().collect();
+        for id in ids {
+            for _ in 0..world.random(30) {
+                world.step();
+            }
+            world.with(id, |node, env| node.controller.handle_shutdown_request(env));
+        }
+        let limit = world.now_ms + CALM_MS;
+        while !world.nodes.is_empty() {
+            assert!(world.now_ms < limit, "seed {seed}: still there\n{}", world.tail());
+            world.step();
+        }
+    }
 }
 
 #[test]
