@@ -6,9 +6,11 @@ mod start;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
 
-use engine::Engine;
-use sys::{Poller, SignalFd};
+use engine::{Engine, Map};
+use sys::{EventFd, Poller, SignalFd};
 use totem::{Instant, Totem};
 
 use crate::ipc::Servers;
@@ -18,7 +20,7 @@ use crate::state_dir::StateDir;
 use crate::stats::Counters;
 use crate::transport::Transport;
 
-pub use background::{announce_ready, background, is_background};
+pub use background::{announce_ready, announce_service, background, is_background, withdraw_service};
 pub use start::{Options, StartError, check, read_config, start};
 
 /// Why the daemon ends, as the exit status of the reference.
@@ -30,6 +32,17 @@ pub enum Exit {
     Fatal = 1,
     /// The ring sequence could not be stored.
     StoreRingId = 11,
+}
+
+/// A configuration that was read again, or why it cannot be used.
+type Reread = Result<(Map, Settings), StartError>;
+
+/// Reading the configuration again may wait for a disk or a name server, so it has a thread of its own.
+#[derive(Debug)]
+struct Reloader {
+    wake: Arc<EventFd>,
+    sender: SyncSender<Reread>,
+    receiver: Receiver<Reread>,
 }
 
 /// Everything that runs.
@@ -44,6 +57,7 @@ pub struct Daemon {
     engine: Engine,
     transport: Transport,
     servers: Servers,
+    reloader: Reloader,
     /// Messages that the ring has not taken yet.
     waiting: VecDeque<(&'static [u8], Vec<u8>)>,
     backlogged: bool,

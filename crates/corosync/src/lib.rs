@@ -101,7 +101,10 @@ pub fn daemon_main(args: Vec<OsString>) -> i32 {
             if !foreground {
                 daemon::announce_ready();
             }
-            daemon.run()
+            daemon::announce_service();
+            let status = daemon.run();
+            daemon::withdraw_service();
+            status
         }
         Err(error) => report(&error),
     }

@@ -130,6 +130,7 @@ impl Settings {
         let mut config = totem::Config::new(self.nodeid, self.timing.clone());
         config.net_mtu = usize::try_from(self.net_mtu).unwrap_or(1500);
         config.seed = seed;
+        config.known_nodes = self.known_nodes();
         let number = |key: &str, default: u32| map.u32(key).unwrap_or(default);
         config.window_size = number("totem.window_size", config.window_size).max(1);
         config.max_messages = number("totem.max_messages", config.max_messages).max(1);
@@ -141,9 +142,19 @@ impl Settings {
         config
     }
 
+    /// Ids of the nodes that may take part; empty if strangers are welcome.
+    #[must_use]
+    pub fn known_nodes(&self) -> BTreeSet<u32> {
+        if self.block_unlisted { self.nodes.iter().map(|node| node.id).collect() } else { BTreeSet::new() }
+    }
+
     /// Puts the effective values where clients look for them.
     pub fn publish(&self, map: &mut Map) {
         map.set("nodelist.local_node_pos", self.position);
+        for (position, node) in self.nodes.iter().enumerate() {
+            // Where the file leaves the id to us, clients still look for it here.
+            map.set(&format!("nodelist.node.{position}.nodeid"), node.id);
+        }
         if map.get("totem.interface.0.bindnetaddr").is_none() {
             map.set("totem.interface.0.bindnetaddr", self.address.to_string().as_str());
         }

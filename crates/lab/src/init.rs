@@ -15,6 +15,8 @@ use sys::{Interest, Poller, SignalFd};
 
 const TOKEN_SIGNAL: u64 = 0;
 const TOKEN_ORDER: u64 = 1;
+/// Standard input: it ends when the keeper has ended.
+const TOKEN_LEASH: u64 = 2;
 
 /// Runs until the host is switched off.
 pub(crate) fn run(name: &str, plan: &str) -> Result<()> {
@@ -68,10 +70,14 @@ fn serve(supervisor: &Arc<Supervisor>, signals: &SignalFd, listener: &UnixListen
     let poller = Poller::new().context(|| "poller".into())?;
     poller.add(signals, TOKEN_SIGNAL, Interest::READ).context(|| "poller".into())?;
     poller.add(listener, TOKEN_ORDER, Interest::READ).context(|| "poller".into())?;
+    poller.add(std::io::stdin(), TOKEN_LEASH, Interest::NONE).context(|| "poller".into())?;
     let mut ready = Vec::new();
     loop {
         poller.wait(&mut ready, None).context(|| "poller".into())?;
         for event in &ready {
+            if event.token == TOKEN_LEASH {
+                return Ok(());
+            }
             if event.token == TOKEN_ORDER {
                 while let Ok((stream, _)) = listener.accept() {
                     let supervisor = Arc::clone(supervisor);

@@ -6,7 +6,7 @@ use crate::error::{Context, Error, Result};
 use crate::files::{Accounts, HostFiles};
 use crate::layout::{Host, Layout, Plan};
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{PipeReader, PipeWriter, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -35,6 +35,9 @@ struct Keeper {
     layout: Layout,
     plan: Plan,
     running: BTreeMap<String, Running>,
+    /// Hosts hold the other end as their standard input: when the keeper is gone, they end too.
+    leash: PipeWriter,
+    collar: PipeReader,
 }
 
 /// Entry of the keeper: makes the namespaces and the switch, switches all hosts on, says so on standard output, then
@@ -47,7 +50,8 @@ pub(crate) fn run(layout: Layout) -> Result<()> {
         HostFiles::new(&layout, &host).prepare(&plan, &host, accounts)?;
     }
     let listener = UnixListener::bind(layout.control()).context(|| "cannot listen for orders".into())?;
-    let mut keeper = Keeper { layout, plan, running: BTreeMap::new() };
+    let (collar, leash) = std::io::pipe().context(|| "cannot make a pipe".into())?;
+    let mut keeper = Keeper { layout, plan, running: BTreeMap::new(), leash, collar };
     for host in keeper.plan.hosts() {
         if let Err(e) = keeper.boot(&host) {
             keeper.kill_all();
@@ -65,6 +69,7 @@ pub(crate) fn run(layout: Layout) -> Result<()> {
             break;
         }
     }
+    drop(keeper.leash);
     Ok(())
 }
 
@@ -153,10 +158,11 @@ impl Keeper {
     }
 
     fn boot(&mut self, host: &Host) -> Result<()> {
+        let collar = self.collar.try_clone().context(|| "cannot copy a pipe".into())?;
         let output = Command::new(&self.plan.program)
             .args(["lab", "__boot", &host.name])
             .env(crate::layout::DIRECTORY_VARIABLE, &self.layout.dir)
-            .stdin(Stdio::null())
+            .stdin(collar)
             .stderr(Stdio::inherit())
             .output()
             .context(|| format!("cannot start {}", self.plan.program.display()))?;
@@ -215,11 +221,8 @@ impl Keeper {
             if !plugged {
                 rtnl.set_port_forwarding(port.index, false)?;
             }
-            rtnl.set_up(port.index, plugged)?;
-            if plugged {
-                rtnl.set_port_forwarding(port.index, true)?;
-            }
-            Ok(())
+            // With the carrier the bridge has the port forward again by itself.
+            rtnl.set_up(port.index, plugged)
         };
         change().context(|| format!("cannot change the cable of {}", host.name))?;
         self.host(host)?.cut = !plugged;

@@ -78,7 +78,8 @@ fn has_fail_count(state: Element<'_>, resource: &str) -> bool {
     state.child("transient_attributes").is_some_and(|attributes| {
         attributes.descendants().any(|pair| {
             pair.attr("name").is_some_and(|name| {
-                name.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
+                name.strip_prefix(prefix.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
             }) && pair.attr("value") != Some("0")
         })
     })

@@ -47,22 +47,15 @@ fn put(doc: &mut Document, id: &str, parts: &[String; 3], score: &str, placement
         doc.remove(old);
     }
     let role = placement.role.unwrap_or("Started");
-    let element = doc.append_with(
-        top,
-        "rsc_location",
-        &[("id", id), ("rsc", placement.resource), ("role", role)],
-    );
+    let element =
+        doc.append_with(top, "rsc_location", &[("id", id), ("rsc", placement.resource), ("role", role)]);
     let Some(until) = placement.until else {
         doc.set_attr(element, "node", placement.node);
         doc.set_attr(element, "score", score);
         return;
     };
     let [rule_id, expression_id, end_id] = parts;
-    let rule = doc.append_with(
-        element,
-        "rule",
-        &[("id", rule_id), ("score", score), ("boolean-op", "and")],
-    );
+    let rule = doc.append_with(element, "rule", &[("id", rule_id), ("score", score), ("boolean-op", "and")]);
     doc.append_with(
         rule,
         "expression",

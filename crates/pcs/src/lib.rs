@@ -24,8 +24,11 @@ use context::{Context, Paths};
 use report::{CLOSING, Console, Failure, Issue, Message, Sink};
 use store::{FileStore, Store};
 
+/// An entry point: arguments without the name → exit status.
+pub type Entry = fn(Vec<OsString>) -> i32;
+
 /// Programs of this crate: name and entry point.
-pub const ENTRIES: &[(&str, fn(Vec<OsString>) -> i32)] = &[("pcs", main)];
+pub const ENTRIES: &[(&str, Entry)] = &[("pcs", main)];
 
 /// Exit status of every failure.
 const FAILED: i32 = 1;
@@ -93,17 +96,18 @@ fn finish(context: &mut Context<'_>, failure: Failure) -> i32 {
         }
         Failure::Error(message) => context.message(Message::Error(message)),
         Failure::Issues(issues) => {
-            for issue in &issues {
-                context.message(Message::Error(issue.text()));
-            }
-            hints(context, &issues);
+            show_issues(context, &issues);
             context.message(Message::Error(CLOSING.into()));
         }
     }
     FAILED
 }
 
-fn hints(context: &mut Context<'_>, issues: &[Issue]) {
+/// Every problem, then the names that were probably meant.
+pub(crate) fn show_issues(context: &mut Context<'_>, issues: &[Issue]) {
+    for issue in issues {
+        context.message(Message::Error(issue.text()));
+    }
     for near in issues.iter().filter_map(|issue| issue.near.as_deref()) {
         context.info(format!("Hint: did you mean '{near}'?"));
     }

@@ -205,8 +205,7 @@ fn short_options<'a>(
     rest: &mut impl Iterator<Item = &'a String>,
     options: &mut Options,
 ) -> Result<(), String> {
-    let mut letters = argument.char_indices().skip(1);
-    while let Some((at, letter)) = letters.next() {
+    for (at, letter) in argument.char_indices().skip(1) {
         match letter {
             'h' => put(options, "--help", String::new())?,
             'f' | 'p' | 'u' => {
@@ -253,7 +252,7 @@ mod tests {
     #[test]
     fn prefixes_complete_and_unknown_names_are_refused() {
         assert!(parse("--vers").unwrap().0.has("--version"));
-        assert_eq!(parse("--for").unwrap().0.force(), true);
+        assert!(parse("--for").unwrap().0.force());
         assert_eq!(parse("--nonsense").unwrap_err(), "option --nonsense not recognized");
         assert_eq!(parse("--forse").unwrap_err(), "option --forse not recognized (did you mean '--force'?)");
         assert_eq!(parse("--f").unwrap_err(), "option --f not a unique prefix");

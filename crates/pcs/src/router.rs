@@ -99,13 +99,13 @@ pub fn run(context: &mut Context<'_>, words: &[String]) -> Outcome {
 fn find(words: &[String]) -> Option<(&'static Command, usize)> {
     for length in (1..=words.len().min(5)).rev() {
         let path = words.get(..length)?.join(" ");
-        if let Some(command) = commands().find(|c| c.path == path) {
-            return Some((command, length));
-        }
         if length == words.len()
             && let Some((_, target)) = DEFAULTS.iter().find(|(from, _)| *from == path)
         {
             return commands().find(|c| c.path == *target).map(|c| (c, length));
+        }
+        if let Some(command) = commands().find(|c| c.path == path) {
+            return Some((command, length));
         }
     }
     None

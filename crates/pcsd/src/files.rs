@@ -85,7 +85,15 @@ pub fn put(files: &Map<String, Value>) -> Result<Value, String> {
 /// # Errors
 /// A text for the asker when the request cannot be read.
 pub fn remove(files: &Map<String, Value>) -> Result<Value, String> {
-    each(files, |kind, _| match std::fs::remove_file(kind.path) {
+    // The settings have another name here than in `put_file`.
+    let files: Map<String, Value> = files
+        .iter()
+        .map(|(id, data)| match data.get("type").and_then(Value::as_str) {
+            Some("pcsd_settings") => (id.clone(), json!({"type": "pcs_settings_conf"})),
+            _ => (id.clone(), data.clone()),
+        })
+        .collect();
+    each(&files, |kind, _| match std::fs::remove_file(kind.path) {
         Ok(()) => Ok("deleted"),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok("not_found"),
         Err(error) => Err(format!("{}: {error}", kind.path)),

@@ -39,6 +39,8 @@ pub struct Options {
     pub partitions: bool,
     pub crashes: bool,
     pub pauses: bool,
+    /// Nothing but a bad network and short pauses: once formed, the ring must not lose anybody.
+    pub steady: bool,
 }
 
 impl Options {
@@ -56,11 +58,13 @@ impl Options {
             *random.pick(&kinds).unwrap_or(&QuorumKind::Majority)
         };
         let lossy = random.chance(500);
+        let steady = random.chance(200);
+        let loss_max = if steady { 200 } else { 150 };
         Self {
             nodes,
             quorum,
             token_ms: random.chance(300).then(|| 400 + u32::try_from(random.below(1200)).unwrap_or(0)),
-            loss_per_mille: if lossy { random.below(150) } else { 0 },
+            loss_per_mille: if lossy { random.below(loss_max) } else { 0 },
             duplicate_per_mille: if random.chance(400) { random.below(60) } else { 0 },
             delayed_per_mille: if random.chance(500) { random.below(80) } else { 0 },
             latency_max_us: 60 + random.below(800),
@@ -69,9 +73,10 @@ impl Options {
             message_gap_us: 5_000 + random.below(60_000),
             message_max: 20 + random.below(4000),
             faulty: random.micros(3_000_000, 8_000_000),
-            partitions: random.chance(700),
-            crashes: random.chance(600),
+            partitions: random.chance(700) && !steady,
+            crashes: random.chance(600) && !steady,
             pauses: random.chance(400),
+            steady,
         }
     }
 

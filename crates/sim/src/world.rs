@@ -7,7 +7,7 @@ use std::time::Duration;
 use totem::Instant;
 
 use crate::check::{Checker, check_quorum};
-use crate::node::{Node, Outgoing};
+use crate::node::{Node, Outgoing, Seen};
 use crate::options::Options;
 use crate::random::Random;
 
@@ -47,10 +47,14 @@ pub(crate) struct World {
     /// Hosts without power: they do not even answer that nobody listens.
     dark: BTreeSet<u32>,
     calm: bool,
+    /// In a steady run: all have been together once.
+    formed: bool,
     pub(crate) checker: Checker,
     numbers: BTreeMap<u32, u64>,
     pub(crate) steps: u64,
     pub(crate) faults: u64,
+    /// Lines for a person who replays a run, with the time in µs.
+    pub(crate) trace: Option<Vec<String>>,
 }
 
 impl World {
@@ -67,10 +71,12 @@ impl World {
             cut: BTreeSet::new(),
             dark: BTreeSet::new(),
             calm: false,
+            formed: false,
             checker: Checker::default(),
             numbers: BTreeMap::new(),
             steps: 0,
             faults: 0,
+            trace: None,
         };
         for id in 1..=world.options.nodes {
             let after = world.random.micros(0, 500_000);
@@ -243,7 +249,17 @@ impl World {
         let stored = self.stored.entry(id).or_insert(0);
         let checker = &mut self.checker;
         let mut problem = None;
+        let formed = self.formed;
+        let trace = &mut self.trace;
         let outgoing = node.settle(now, &all, stored, &mut |seen| {
+            if let (Some(trace), Seen::Note(text)) = (trace.as_mut(), &seen) {
+                trace.push(format!("{:>12} node {id}: {text}", now.0 / 1000));
+            }
+            if let (true, Seen::Configuration(configuration)) = (formed, &seen)
+                && !configuration.left.is_empty()
+            {
+                problem.get_or_insert(format!("node {id} lost {:?} of a steady ring", configuration.left));
+            }
             if let Err(text) = checker.seen(id, seen) {
                 problem.get_or_insert(text);
             }
@@ -257,6 +273,7 @@ impl World {
         if !node.engine.is_synchronising() {
             check_quorum(&self.options, id, node.engine.members(), node.engine.is_quorate())?;
         }
+        self.formed |= self.options.steady && self.is_together();
         self.transmit(id, outgoing);
         Ok(())
     }
@@ -293,7 +310,9 @@ impl World {
         self.faults += 1;
         let all = self.all();
         let Some(victim) = self.random.pick(&all).copied() else { return };
-        match self.random.below(8) {
+        let kind = self.random.below(8);
+        self.trace_fault(format!("kind {kind} at node {victim}"));
+        match kind {
             0 | 1 if self.options.partitions => self.split(),
             2 if self.options.partitions => {
                 let Some(other) = self.random.pick(&all).copied() else { return };
@@ -304,6 +323,13 @@ impl World {
             6 if self.options.crashes => self.leave(victim),
             7 if self.options.pauses && self.nodes.contains_key(&victim) => self.pause(victim),
             _ => {}
+        }
+    }
+
+    fn trace_fault(&mut self, text: String) {
+        let at = self.now.0 / 1000;
+        if let Some(trace) = &mut self.trace {
+            trace.push(format!("{at:>12} FAULT {text}"));
         }
     }
 
@@ -349,7 +375,11 @@ impl World {
     }
 
     fn pause(&mut self, id: u32) {
-        let longest = if self.random.chance(500) { 400_000 } else { 3_000_000 };
+        let longest = match self.random.below(2) {
+            _ if self.options.steady => 150_000,
+            0 => 400_000,
+            _ => 3_000_000,
+        };
         let after = self.random.micros(1000, longest);
         self.paused.entry(id).or_default();
         self.plan(after, Future::Resume(id));
@@ -365,17 +395,19 @@ impl World {
         }
     }
 
-    /// Everybody is in one ring, synchronised, and has nothing more to say.
-    pub(crate) fn is_converged(&self) -> bool {
+    /// Everybody is in one ring and synchronised.
+    fn is_together(&self) -> bool {
         let Some(first) = self.nodes.values().next() else { return false };
         let ring = first.ring_id();
         self.nodes.len() == usize::try_from(self.options.nodes).unwrap_or(0)
             && self.nodes.values().all(|node| {
-                node.is_settled()
-                    && node.ring_id() == ring
-                    && node.engine.members().len() == self.nodes.len()
-                    && node.is_drained()
+                node.is_settled() && node.ring_id() == ring && node.engine.members().len() == self.nodes.len()
             })
+    }
+
+    /// … and has nothing more to say.
+    pub(crate) fn is_converged(&self) -> bool {
+        self.is_together() && self.nodes.values().all(Node::is_drained)
     }
 
     /// What must hold when everything has settled.

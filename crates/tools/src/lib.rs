@@ -5,15 +5,37 @@
 
 pub mod options;
 
+mod attribute;
 mod cibadmin;
+mod misc;
 mod mon;
+mod node;
+mod resource;
 pub mod session;
+mod what_if;
 
 use std::ffi::OsString;
 use std::io::Write;
 
-/// Programs of this crate: name and entry point (arguments without the name → exit status).
-pub const ENTRIES: &[(&str, fn(Vec<OsString>) -> i32)] = &[("cibadmin", cibadmin::main), ("crm_mon", mon::main)];
+/// An entry point: arguments without the name → exit status.
+pub type Entry = fn(Vec<OsString>) -> i32;
+
+/// Programs of this crate: name and entry point.
+pub const ENTRIES: &[(&str, Entry)] = &[
+    ("cibadmin", cibadmin::main),
+    ("crm_mon", mon::main),
+    ("crm_resource", resource::main),
+    ("crm_verify", misc::crm_verify),
+    ("crm_node", node::crm_node),
+    ("crmadmin", node::crmadmin),
+    ("crm_attribute", attribute::crm_attribute),
+    ("crm_standby", attribute::crm_standby),
+    ("crm_failcount", attribute::crm_failcount),
+    ("attrd_updater", attribute::attrd_updater),
+    ("crm_diff", misc::crm_diff),
+    ("crm_error", misc::crm_error),
+    ("crm_simulate", what_if::crm_simulate),
+];
 
 /// The file that stands for the running configuration.
 pub const CIB_FILE: &str = "CIB_file";

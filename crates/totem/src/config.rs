@@ -1,14 +1,21 @@
 //! Parameters of the ring and the rules that derive one from another (corosync.conf(5), totem).
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 /// Shortest value that any timeout may have, in ms.
 pub const TIMEOUT_MIN_MS: u32 = 30;
+/// Shortest hold time, in ms: what follows from the shortest retransmit time.
+const HOLD_MIN_MS: u32 = TIMEOUT_MIN_MS * 8 / 10 - 10;
+/// Retransmissions of the token within our own short token timeout. Twice the reference's number:
+/// a ring that loses every fifth packet must not break.
+const OWN_RETRANSMITS: u32 = 8;
 /// Token timeout when the configuration is silent, in ms. With [`OWN_CONSENSUS_MS`] a lost node is
-/// out of the membership in less than a second (the reference needs 3000 + 3600 ms).
-pub const OWN_TOKEN_MS: u32 = 600;
-/// Consensus timeout when the configuration is silent, in ms: six joins remain unanswered in it.
-pub const OWN_CONSENSUS_MS: u32 = 300;
+/// out of the membership in three quarters of a second (the reference needs 3000 + 3600 ms), which
+/// leaves the rest of the second to those who act on it.
+pub const OWN_TOKEN_MS: u32 = 500;
+/// Consensus timeout when the configuration is silent, in ms: five joins remain unanswered in it.
+pub const OWN_CONSENSUS_MS: u32 = 250;
 
 const TOKEN_COEFFICIENT_MS: u32 = 650;
 const RETRANSMITS_BEFORE_LOSS: u32 = 4;
@@ -73,7 +80,8 @@ impl Timing {
             && settings.token_coefficient_ms.is_none()
             && settings.consensus_ms.is_none();
         let token_ms = effective_token(settings, nodes, own);
-        let loss_const = settings.token_retransmits_before_loss_const.unwrap_or(RETRANSMITS_BEFORE_LOSS);
+        let default_const = if own { OWN_RETRANSMITS } else { RETRANSMITS_BEFORE_LOSS };
+        let loss_const = settings.token_retransmits_before_loss_const.unwrap_or(default_const);
         // As the reference computes them: token / (n + 0.2) and 0.8 × that − 10.
         let retransmit_ms = settings.token_retransmit_ms.unwrap_or_else(|| {
             let tenths = u64::from(loss_const) * 10 + 2;
@@ -107,16 +115,16 @@ impl Timing {
             return Err(TimingError::Warning(warning));
         }
         let limits = [
-            ("token timeout", self.token),
-            ("token retransmit timeout", self.token_retransmit),
-            ("token hold timeout", self.hold),
-            ("join timeout", self.join),
-            ("consensus timeout", self.consensus),
-            ("merge timeout", self.merge),
+            ("token timeout", self.token, TIMEOUT_MIN_MS),
+            ("token retransmit timeout", self.token_retransmit, TIMEOUT_MIN_MS),
+            ("token hold timeout", self.hold, HOLD_MIN_MS),
+            ("join timeout", self.join, TIMEOUT_MIN_MS),
+            ("consensus timeout", self.consensus, TIMEOUT_MIN_MS),
+            ("merge timeout", self.merge, TIMEOUT_MIN_MS),
         ];
-        for (key, value) in limits {
-            if in_ms(value) < TIMEOUT_MIN_MS {
-                return Err(TimingError::TooShort { key, value_ms: in_ms(value), min_ms: TIMEOUT_MIN_MS });
+        for (key, value, min_ms) in limits {
+            if in_ms(value) < min_ms {
+                return Err(TimingError::TooShort { key, value_ms: in_ms(value), min_ms });
             }
         }
         let floor_ms = times_1_2(in_ms(self.token));
@@ -155,6 +163,8 @@ pub struct Config {
     pub seqno_unchanged_const: u32,
     pub fail_recv_const: u32,
     pub cancel_token_hold_on_retransmit: bool,
+    /// Nodes that may take part; packets that name others are dropped. Empty: anybody.
+    pub known_nodes: BTreeSet<u32>,
     /// Seed of the generator for the random delay of joins.
     pub seed: u64,
 }
@@ -173,6 +183,7 @@ impl Config {
             seqno_unchanged_const: 30,
             fail_recv_const: 2500,
             cancel_token_hold_on_retransmit: false,
+            known_nodes: BTreeSet::new(),
             seed: u64::from(nodeid),
         }
     }
@@ -201,7 +212,7 @@ mod tests {
     #[test]
     fn silence_means_less_than_a_second() {
         let timing = Timing::derive(&TimingSettings::default(), 5).expect("valid");
-        assert!(timing.token + timing.consensus < Duration::from_secs(1));
+        assert!(timing.token + timing.consensus <= Duration::from_millis(800));
     }
 
     #[test]

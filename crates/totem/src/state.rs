@@ -253,8 +253,28 @@ impl Totem {
         if self.probe.is_some_and(|(node, _)| node == header.nodeid) {
             self.probe = None;
         }
+        if !self.names_known_nodes(&packet) {
+            self.stats.rx_msg_dropped += 1;
+            self.note(Level::Debug, "Received packet names unknown nodes, ignored.".to_owned());
+            return;
+        }
         let stale = self.stale_at == Some(now);
         self.dispatch(header, packet, bytes, stale);
+    }
+
+    /// Rubbish that happens to look like a packet must not make us wait for nodes that do not exist.
+    fn names_known_nodes(&self, packet: &Packet) -> bool {
+        let known = &self.config.known_nodes;
+        let is_known = |id: &u32| known.is_empty() || known.contains(id);
+        match packet {
+            Packet::Mcast(mcast) => is_known(&mcast.system_from),
+            Packet::MergeDetect(merge) => is_known(&merge.system_from),
+            Packet::Join(join) => {
+                is_known(&join.system_from) && join.proc.iter().chain(&join.failed).all(is_known)
+            }
+            Packet::CommitToken(commit) => commit.members.iter().all(|(id, _)| is_known(id)),
+            Packet::OrfToken(_) | Packet::HoldCancel(_) => true,
+        }
     }
 
     fn dispatch(&mut self, header: Header, packet: Packet, bytes: &[u8], stale: bool) {
@@ -429,6 +449,11 @@ impl Totem {
     /// New times after a reload of the configuration.
     pub fn set_timing(&mut self, timing: Timing) {
         self.config.timing = timing;
+    }
+
+    /// Nodes that may take part from now on; empty: anybody.
+    pub fn set_known_nodes(&mut self, nodes: BTreeSet<u32>) {
+        self.config.known_nodes = nodes;
     }
 
     /// Number to store durably before anything that [`Totem::poll_transmit`] yields is sent.

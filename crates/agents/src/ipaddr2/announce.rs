@@ -23,7 +23,9 @@ pub fn announce_in_background(link: &Link, ip: IpAddr, count: u32, interval: Dur
         let link = link.clone();
         std::thread::spawn(move || {
             std::thread::sleep(interval);
-            send(&link, ip, count - 1, interval);
+            if is_here(&link, ip) {
+                send(&link, ip, count - 1, interval);
+            }
         });
     }
 }
@@ -42,12 +44,21 @@ pub(super) fn send(link: &Link, ip: IpAddr, count: u32, interval: Duration) {
     for round in 0..count {
         if round > 0 {
             std::thread::sleep(interval);
+            // It may have moved to another node meanwhile: announcing it from here would lead the traffic astray.
+            if !is_here(link, ip) {
+                return;
+            }
         }
         for frame in frames(mac, ip) {
             // A full queue or a link that is down now: the next round may do better.
             let _ = socket.send(&frame);
         }
     }
+}
+
+fn is_here(link: &Link, ip: IpAddr) -> bool {
+    let addresses = Rtnl::open().and_then(|mut kernel| kernel.addresses());
+    addresses.is_ok_and(|all| all.iter().any(|address| address.index == link.index && address.ip == ip))
 }
 
 fn frames(mac: [u8; 6], ip: IpAddr) -> Vec<Vec<u8>> {
@@ -135,6 +146,42 @@ mod tests {
     use super::*;
 
     const MAC: [u8; 6] = [2, 0, 0, 0, 0, 9];
+
+    #[test]
+    fn an_address_that_is_gone_is_announced_no_more() {
+        use std::os::fd::AsFd;
+        std::thread::spawn(|| {
+            if sys::namespace::unshare(sys::namespace::Kinds::NET).is_err() {
+                println!("LEFT OUT: no right to make a network namespace");
+                return;
+            }
+            let mut kernel = Rtnl::open().unwrap();
+            let here = std::fs::File::open("/proc/thread-self/ns/net").unwrap();
+            kernel.add_veth("near", "far", MAC, here.as_fd()).unwrap();
+            let (near, far) = (kernel.link("near").unwrap(), kernel.link("far").unwrap());
+            kernel.set_up(near.index, true).unwrap();
+            kernel.set_up(far.index, true).unwrap();
+            let seen = FrameSocket::open(near.index, ETHERTYPE_ARP).unwrap();
+            let count = || {
+                let mut frame = [0; 64];
+                std::iter::from_fn(|| seen.receive(&mut frame).unwrap().map(drop)).count()
+            };
+            let ip: IpAddr = "172.31.0.100".parse().unwrap();
+            kernel.add_address(far.index, ip, 16, &sys::rtnl::AddressOptions::default()).unwrap();
+            let interval = Duration::from_millis(60);
+            announce_in_background(&far, ip, 10, interval);
+            std::thread::sleep(interval * 2);
+            assert!(count() >= 4);
+            kernel.delete_address(far.index, ip, 16).unwrap();
+            // One that was on its way already.
+            std::thread::sleep(Duration::from_millis(5));
+            count();
+            std::thread::sleep(interval * 4);
+            assert_eq!(count(), 0);
+        })
+        .join()
+        .unwrap();
+    }
 
     #[test]
     fn gratuitous_arp_names_the_address_twice() {

@@ -6,7 +6,9 @@ use engine::Output;
 use sys::Ready;
 use totem::{Instant, Level, SendError};
 
-use super::start::{TOKEN_RING, TOKEN_SERVERS, TOKEN_SIGNALS, node_addresses, read_config, settings_of};
+use super::start::{
+    TOKEN_RELOAD, TOKEN_RING, TOKEN_SERVERS, TOKEN_SIGNALS, node_addresses, read_config, settings_of,
+};
 use super::{Daemon, Exit, now};
 use crate::ipc::ClientEvent;
 use crate::log::LogConfig;
@@ -19,8 +21,6 @@ const LEAVE_LIMIT: Duration = Duration::from_millis(500);
 /// Use of the send queue above which clients wait, and below which they go on, in percent.
 const QUEUE_HIGH_PERCENT: usize = 70;
 const QUEUE_LOW_PERCENT: usize = 30;
-/// Rounds that one turn spends on settling the cores; the rest waits for the next turn.
-const SETTLE_ROUNDS: usize = 64;
 
 impl Daemon {
     /// Runs until somebody ends it.
@@ -65,6 +65,7 @@ impl Daemon {
             match event.token {
                 TOKEN_SIGNALS => self.take_signals(now),
                 TOKEN_RING => {}
+                TOKEN_RELOAD => self.finish_reload(),
                 token => {
                     let index = usize::try_from(token.saturating_sub(TOKEN_SERVERS)).unwrap_or(usize::MAX);
                     self.serve(now, index);
@@ -87,9 +88,11 @@ impl Daemon {
         }
     }
 
-    /// Moves everything between the cores until they are quiet.
+    /// Moves everything between the cores until they are quiet. Each event of the ring is handled
+    /// once and no answer to it makes another before the token comes round, so this ends; and the
+    /// ring must not see its next packet before.
     fn settle(&mut self, now: Instant) {
-        for _ in 0..SETTLE_ROUNDS {
+        loop {
             let mut moved = self.take_outputs(now);
             if let Some(event) = self.ring.poll_event() {
                 self.engine.handle_event(now, event);
@@ -226,20 +229,37 @@ impl Daemon {
 
     // ---- reload
 
+    /// Starts to read the configuration again. A second request meanwhile is answered by the same reading.
     fn reload(&mut self) {
-        let outcome = read_config(&self.config_file)
-            .and_then(|map| settings_of(&map).map(|(settings, _)| (map, settings)));
-        match outcome {
-            Ok((mut map, settings)) => {
-                settings.publish(&mut map);
-                self.engine.apply_reload(Ok((map, node_addresses(&settings))));
-                self.transport.set_nodes(&settings.nodes, settings.block_unlisted);
-                self.ring.set_timing(settings.timing.clone());
-                // Identity and transport stay what they were at the start.
-                self.settings.nodes = settings.nodes;
-                self.settings.timing = settings.timing;
+        let (path, sender) = (self.config_file.clone(), self.reloader.sender.clone());
+        let wake = std::sync::Arc::clone(&self.reloader.wake);
+        let work = move || {
+            let outcome =
+                read_config(&path).and_then(|map| settings_of(&map).map(|(settings, _)| (map, settings)));
+            let _ = sender.try_send(outcome);
+            wake.notify();
+        };
+        if let Err(error) = std::thread::Builder::new().name("reload".to_owned()).spawn(work) {
+            self.engine.apply_reload(Err(format!("cannot start a thread: {error}")));
+        }
+    }
+
+    fn finish_reload(&mut self) {
+        self.reloader.wake.clear();
+        while let Ok(outcome) = self.reloader.receiver.try_recv() {
+            match outcome {
+                Ok((mut map, settings)) => {
+                    settings.publish(&mut map);
+                    self.engine.apply_reload(Ok((map, node_addresses(&settings))));
+                    self.transport.set_nodes(&settings.nodes, settings.block_unlisted);
+                    self.ring.set_timing(settings.timing.clone());
+                    self.ring.set_known_nodes(settings.known_nodes());
+                    // Identity and transport stay what they were at the start.
+                    self.settings.nodes = settings.nodes;
+                    self.settings.timing = settings.timing;
+                }
+                Err(error) => self.engine.apply_reload(Err(error.to_string())),
             }
-            Err(error) => self.engine.apply_reload(Err(error.to_string())),
         }
     }
 

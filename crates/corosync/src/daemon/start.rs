@@ -3,12 +3,14 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 
 use engine::{Engine, Map, NodeAddress, Service};
-use sys::{Interest, Poller, SignalFd};
+use sys::{EventFd, Interest, Poller, SignalFd};
 use totem::{Level, Totem};
 
-use super::{Daemon, now};
+use super::{Daemon, Reloader, now};
 use crate::conf;
 use crate::ipc::Servers;
 use crate::log::{LogConfig, Logger};
@@ -22,6 +24,7 @@ const CONFIG_MAX_BYTES: u64 = 4 * 1024 * 1024;
 
 pub(super) const TOKEN_SIGNALS: u64 = 0;
 pub(super) const TOKEN_RING: u64 = 1;
+pub(super) const TOKEN_RELOAD: u64 = 2;
 pub(super) const TOKEN_SERVERS: u64 = 16;
 
 /// What the command line says.
@@ -184,6 +187,7 @@ struct Parts {
     engine: Engine,
     transport: Transport,
     servers: Servers,
+    reloader: Reloader,
 }
 
 impl Parts {
@@ -200,6 +204,7 @@ impl Parts {
             engine: self.engine,
             transport: self.transport,
             servers: self.servers,
+            reloader: self.reloader,
             waiting: VecDeque::new(),
             backlogged: false,
             flow_stopped: false,
@@ -254,8 +259,11 @@ fn assemble(
     for (token, fd) in (TOKEN_SERVERS..).zip(servers.fds()) {
         poller.add(fd, token, Interest::READ)?;
     }
+    let (sender, receiver) = sync_channel(1);
+    let reloader = Reloader { wake: Arc::new(EventFd::new()?), sender, receiver };
+    poller.add(&*reloader.wake, TOKEN_RELOAD, Interest::READ)?;
     let ring = Totem::new(ring_config, stored, now());
-    Ok(Parts { options, settings, state, poller, signals, ring, engine, transport, servers })
+    Ok(Parts { options, settings, state, poller, signals, ring, engine, transport, servers, reloader })
 }
 
 fn start_services(

@@ -51,6 +51,8 @@ struct Step {
     /// Measures the blackout of the floating address; the name for the summary.
     measured: Option<&'static str>,
     on: On,
+    /// Without it the rest makes no sense: the tour ends if it fails.
+    essential: bool,
 }
 
 #[derive(Debug)]
@@ -73,8 +75,9 @@ struct Tour<'a> {
     blackouts: Vec<(&'static str, WatchReport)>,
 }
 
-/// Runs the tour in a lab of its own and returns the exit status: 0 if every check passed.
-pub(crate) fn run(program: &Path, stack: Stack) -> Result<i32> {
+/// Runs the tour in a lab of its own and returns the exit status: 0 if every check passed. With `keep` a lab in which
+/// something failed stays up, to be looked at.
+pub(crate) fn run(program: &Path, stack: Stack, keep: bool) -> Result<i32> {
     let start = Instant::now();
     // Before any thread is made, so that all of them leave these signals to the one that waits.
     let signals = sys::SignalFd::new(&[SIGINT, SIGTERM, SIGHUP]);
@@ -91,14 +94,25 @@ pub(crate) fn run(program: &Path, stack: Stack) -> Result<i32> {
             Item::Title(title) => println!("\n=== {title} ===\n"),
             Item::Step(step) => {
                 let ours = lab.plan().stack != Stack::Reference;
-                if step.on == On::Both || (step.on == On::Ours) == ours {
-                    tour.step(&step);
+                let meant = step.on == On::Both || (step.on == On::Ours) == ours;
+                if meant && !tour.step(&step) && step.essential {
+                    println!("The rest needs this step; the tour ends here.\n");
+                    break;
                 }
             }
         }
     }
-    lab.down()?;
-    Ok(tour.summary(start.elapsed()))
+    let status = tour.summary(start.elapsed());
+    if keep && status != 0 {
+        println!(
+            "  The lab is still up: export {}={}",
+            crate::layout::DIRECTORY_VARIABLE,
+            lab.dir().display()
+        );
+    } else {
+        lab.down()?;
+    }
+    Ok(status)
 }
 
 fn take_down_when_interrupted(lab: Lab, signals: sys::SignalFd) {
@@ -112,14 +126,17 @@ fn take_down_when_interrupted(lab: Lab, signals: sys::SignalFd) {
 }
 
 impl Tour<'_> {
-    fn step(&mut self, step: &Step) {
+    /// Runs and judges a step; true if its check passed.
+    fn step(&mut self, step: &Step) -> bool {
         let (prompt, command) = match step.action {
             Action::Run(host, line) | Action::Type(host, line, _) => (format!("{host}:~# "), line.to_owned()),
             Action::Lab(words) => ("$ relevo lab ".to_owned(), words.join(" ")),
         };
         println!("{prompt}{command}");
         let watch = step.measured.and_then(|_| {
-            self.lab.watch(&WatchOptions { seconds: WATCH_SECONDS, ..WatchOptions::default() }).ok()
+            self.lab
+                .watch(&WatchOptions { seconds: WATCH_SECONDS, interval_ms: 1, ..WatchOptions::default() })
+                .ok()
         });
         if watch.is_some() {
             // So that the watch has seen the address before it goes away.
@@ -131,7 +148,9 @@ impl Tour<'_> {
             watch.finish().ok()
         });
         show(&outcome);
+        let passed = verdict.is_ok();
         self.judge(&command, step, report, verdict);
+        passed
     }
 
     fn act_until_checked(&self, step: &Step) -> (Outcome, std::result::Result<(), String>) {

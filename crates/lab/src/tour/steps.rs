@@ -45,7 +45,7 @@ const CONSTRAINT: &str = "location-CLUSTER_IP-nodo1.example.com-INFINITY";
 const INTERRUPT: &str = "\x03";
 
 const fn step(action: Action, check: Check) -> Step {
-    Step { action, check, patience: Duration::ZERO, measured: None, on: On::Both }
+    Step { action, check, patience: Duration::ZERO, measured: None, on: On::Both, essential: false }
 }
 
 const fn run(host: &'static str, line: &'static str, check: Check) -> Item {
@@ -71,6 +71,14 @@ const fn until(host: &'static str, line: &'static str, seconds: u64, check: Chec
 const fn moved(name: &'static str, action: Action, check: Check) -> Item {
     let patience = Duration::from_secs(60);
     Item::Step(Step { patience, measured: Some(name), ..step(action, check) })
+}
+
+/// A step without which the rest makes no sense.
+const fn essential(item: Item) -> Item {
+    match item {
+        Item::Step(step) => Item::Step(Step { essential: true, ..step }),
+        title => title,
+    }
 }
 
 const fn only(on: On, item: Item) -> Item {
@@ -103,18 +111,18 @@ fn preparation() -> Vec<Item> {
         until("nodo1", "systemctl --type=service", 30, Check::Says(&["pcsd.service", "running"])),
         run("nodo1", "systemctl restart pcsd", Check::Succeeds),
         run("nodo2", "systemctl restart pcsd", Check::Active(&["pcsd"])),
-        typed(
+        essential(typed(
             "nodo1",
             "pcs host auth nodo1.example.com addr=172.31.0.11 nodo2.example.com addr=172.31.0.12",
             &[("Username:", "hacluster\n"), ("Password:", "hapass\n")],
             Check::Says(&["nodo1.example.com: Authorized", "nodo2.example.com: Authorized"]),
-        ),
-        run(
+        )),
+        essential(run(
             "nodo1",
             "pcs cluster setup cluster1 nodo1.example.com addr=172.31.0.11 nodo2.example.com addr=172.31.0.12 \
              transport udp --force",
             Check::Says(&["Cluster has been successfully set up."]),
-        ),
+        )),
         run("nodo1", "cat /etc/corosync/corosync.conf", Check::Prints("cluster_uuid:", CONFIGURATION)),
         run("nodo1", "ls -l /etc/corosync/authkey", Check::SameFile("/etc/corosync/authkey", 256, "400")),
         run(
@@ -127,9 +135,9 @@ fn preparation() -> Vec<Item> {
 
 fn cluster() -> Vec<Item> {
     vec![
-        run("nodo1", "pcs cluster start --all", Check::Active(&["corosync", "pacemaker"])),
+        essential(run("nodo1", "pcs cluster start --all", Check::Active(&["corosync", "pacemaker"]))),
         run("nodo1", "pcs cluster enable --all", Check::Succeeds),
-        until("nodo1", "pcs cluster status", 60, Check::Says(&[ONLINE, "partition with quorum"])),
+        essential(until("nodo1", "pcs cluster status", 60, Check::Says(&[ONLINE, "partition with quorum"]))),
         run("nodo2", "systemctl is-enabled corosync pacemaker", Check::Says(&["enabled"])),
         typed(
             "nodo1",
@@ -168,12 +176,12 @@ fn resource() -> Vec<Item> {
         run("nodo1", "pcs property set no-quorum-policy=ignore", Check::Succeeds),
         run("nodo1", "pcs resource op defaults update timeout=20s", Check::Succeeds),
         run("nodo1", "pcs property config", Check::Says(&["stonith-enabled", "no-quorum-policy"])),
-        run(
+        essential(run(
             "nodo1",
             "pcs resource create CLUSTER_IP ocf:heartbeat:IPaddr2 ip=172.31.0.100 cidr_netmask=16 \
              op monitor interval=60s",
             Check::Succeeds,
-        ),
+        )),
         until(
             "nodo1",
             "pcs constraint location CLUSTER_IP prefers nodo1.example.com=INFINITY",

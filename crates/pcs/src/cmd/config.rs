@@ -94,7 +94,8 @@ fn show(context: &mut Context<'_>, words: &[String]) -> Outcome {
     lines.push("Alerts:".into());
     lines.extend(alert_lines(&doc).iter().skip(1).cloned());
     lines.push(String::new());
-    for (title, section) in [("Resources Defaults:", "rsc_defaults"), ("Operations Defaults:", "op_defaults")] {
+    for (title, section) in [("Resources Defaults:", "rsc_defaults"), ("Operations Defaults:", "op_defaults")]
+    {
         lines.push(title.into());
         lines.extend(defaults::lines(&doc, section, false).iter().map(|l| format!("  {l}")));
     }
@@ -115,7 +116,8 @@ fn show(context: &mut Context<'_>, words: &[String]) -> Outcome {
 
 /// `Quorum:` with the options of corosync.conf that say something about it.
 fn quorum_lines(context: &Context<'_>) -> Vec<String> {
-    const SHOWN: &[&str] = &["auto_tie_breaker", "last_man_standing", "last_man_standing_window", "wait_for_all"];
+    const SHOWN: &[&str] =
+        &["auto_tie_breaker", "last_man_standing", "last_man_standing_window", "wait_for_all"];
     let mut lines = vec!["Quorum:".to_string(), "  Options:".to_string()];
     let text = std::fs::read_to_string(&context.paths.corosync_conf).unwrap_or_default();
     let mut inside = false;
@@ -236,7 +238,8 @@ fn failcount(context: &mut Context<'_>, words: &[String]) -> Outcome {
             if resource.is_some_and(|r| r != id) {
                 continue;
             }
-            let count = if value == "INFINITY" { i64::from(base::INFINITY) } else { value.parse().unwrap_or(0) };
+            let count =
+                if value == "INFINITY" { i64::from(base::INFINITY) } else { value.parse().unwrap_or(0) };
             match rows.iter_mut().find(|(r, n, _)| r == id && n == name) {
                 Some((_, _, sum)) => *sum = (*sum + count).min(i64::from(base::INFINITY)),
                 None => rows.push((id.to_string(), name.to_string(), count)),
@@ -257,7 +260,8 @@ fn failcount(context: &mut Context<'_>, words: &[String]) -> Outcome {
             lines.push(format!("Failcounts for resource '{id}'"));
             last = id;
         }
-        let shown = if count >= i64::from(base::INFINITY) { "INFINITY".to_string() } else { count.to_string() };
+        let shown =
+            if count >= i64::from(base::INFINITY) { "INFINITY".to_string() } else { count.to_string() };
         lines.push(format!("  {node}: {shown}"));
     }
     context.lines(&lines);

@@ -190,17 +190,18 @@ fn credentials(context: &mut Context<'_>) -> Result<(String, String), Failure> {
 fn ask(question: &str, shown: bool) -> Result<String, Failure> {
     use rustix::termios::{LocalModes, OptionalActions, isatty, tcgetattr, tcsetattr};
     let stdin = std::io::stdin();
-    let _ = write!(std::io::stdout(), "{question}").and_then(|()| std::io::stdout().flush());
     let saved = if !shown && isatty(&stdin) { tcgetattr(&stdin).ok() } else { None };
     if let Some(saved) = &saved {
         let mut quiet = saved.clone();
         quiet.local_modes.remove(LocalModes::ECHO);
-        let _ = tcsetattr(&stdin, OptionalActions::Flush, &quiet);
+        // Before the question, and without throwing away what was typed ahead.
+        let _ = tcsetattr(&stdin, OptionalActions::Drain, &quiet);
     }
+    let _ = write!(std::io::stdout(), "{question}").and_then(|()| std::io::stdout().flush());
     let mut line = String::new();
     let read = stdin.lock().read_line(&mut line);
     if let Some(saved) = saved {
-        let _ = tcsetattr(&stdin, OptionalActions::Flush, &saved);
+        let _ = tcsetattr(&stdin, OptionalActions::Drain, &saved);
         let _ = writeln!(std::io::stdout());
     }
     match read {

@@ -94,12 +94,7 @@ fn switch(context: &mut Context<'_>, words: &[String], name: &str, on: bool) -> 
         known_nodes(context, doc, &wanted)?;
         for node in &wanted {
             let element = node_or_new(doc, node);
-            // "on" is what the cluster's own tools write for standby.
-            let value = match (on, name) {
-                (true, "standby") => "on",
-                (true, _) => "true",
-                (false, _) => "",
-            };
+            let value = if on { "on" } else { "" };
             nodes::set_attribute(doc, element, name, value);
         }
         Ok(())

@@ -4,7 +4,7 @@ use manager_client::{Error, Overview};
 use scheduler::{Cluster, Options};
 use status::{Outside, Sections, Show, tree};
 
-use super::cluster::services::{is, members};
+use super::cluster::services::{members, which};
 use super::host::{call_all, load, timeout};
 use crate::context::Context;
 use crate::model::{find, nodes};
@@ -189,9 +189,12 @@ fn full(context: &mut Context<'_>, words: &[String]) -> Outcome {
     if context.store.is_live() {
         lines.push(String::new());
         lines.push("Daemon Status:".into());
-        for name in ["corosync", "pacemaker", "pcsd"] {
-            let active = if is("is-active", name) { "active" } else { "inactive" };
-            let enabled = if is("is-enabled", name) { "enabled" } else { "disabled" };
+        let names = ["corosync", "pacemaker", "pcsd"];
+        let active = which("is-active", &names, "active");
+        let enabled = which("is-enabled", &names, "enabled");
+        for ((name, active), enabled) in names.iter().zip(active).zip(enabled) {
+            let active = if active { "active" } else { "inactive" };
+            let enabled = if enabled { "enabled" } else { "disabled" };
             lines.push(format!("  {name}: {active}/{enabled}"));
         }
     }
@@ -238,7 +241,9 @@ fn shown_resources(context: &mut Context<'_>, words: &[String], stonith: bool) -
         }
         None => find::all(&overview.cib)
             .into_iter()
-            .filter(|r| find::is_resource(r.parent().map_or("", |p| p.name())) || find::is_stonith(*r) == stonith)
+            .filter(|r| {
+                find::is_resource(r.parent().map_or("", |p| p.name())) || find::is_stonith(*r) == stonith
+            })
             .filter(|r| find::is_stonith(*r) == stonith)
             .filter_map(|r| r.attr("id").map(str::to_string))
             .collect(),

@@ -35,10 +35,9 @@ pub fn validate(what: &str, id: &str) -> Result<(), String> {
 /// Is this id taken in the configuration? References to ids and the status section do not count.
 pub fn exists(doc: &Document, id: &str) -> bool {
     let top = doc.child(doc.root(), "configuration").unwrap_or(doc.root());
-    let found = doc.element(top).descendants().any(|element| {
+    doc.element(top).descendants().any(|element| {
         element.attr("id") == Some(id) && !matches!(element.name(), "resource_ref" | "obj_ref" | "role")
-    });
-    found
+    })
 }
 
 /// `base`, or `base-1`, `base-2` … when it is taken.

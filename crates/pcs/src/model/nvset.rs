@@ -44,39 +44,15 @@ pub fn set_pair(doc: &mut Document, set: NodeId, name: &str, value: &str) {
     }
 }
 
-/// Changes the owner's first set of this kind, making it when a value is to be stored. A new set of
-/// a resource stands before its operations, as the schema's order has it.
+/// Changes the owner's first set of this kind, making it at the end when a value is to be stored.
 pub fn update(doc: &mut Document, owner: NodeId, kind: &str, pairs: &[(&str, &str)]) {
     let set = match doc.child(owner, kind) {
         Some(set) => set,
         None if pairs.iter().all(|(_, value)| value.is_empty()) => return,
-        None => {
-            let set = append(doc, owner, kind, &[]);
-            place(doc, owner, set, kind);
-            set
-        }
+        None => append(doc, owner, kind, &[]),
     };
     for (name, value) in pairs {
         set_pair(doc, set, name, value);
-    }
-}
-
-/// Order of a resource's parts: attributes, then what they wrap.
-fn place(doc: &mut Document, owner: NodeId, set: NodeId, kind: &str) {
-    let later: &[&str] = match kind {
-        "instance_attributes" => &["meta_attributes", "utilization", "operations"],
-        "meta_attributes" => &["operations", "utilization"],
-        _ => &[],
-    };
-    let inner = ["primitive", "group"];
-    let wraps = matches!(doc.name(owner), "group" | "clone" | "master");
-    let before = doc
-        .element(owner)
-        .children()
-        .find(|c| c.id() != set && (later.contains(&c.name()) || (wraps && inner.contains(&c.name()))))
-        .map(Element::id);
-    if before.is_some() {
-        doc.move_to(set, owner, before);
     }
 }
 
@@ -123,8 +99,8 @@ mod tests {
         update(&mut doc, a, "meta_attributes", &[("b", ""), ("a", "3")]);
         assert_eq!(
             doc.node_to_text(a),
-            "<primitive id=\"A\"><meta_attributes id=\"A-meta_attributes\">\
-             <nvpair id=\"A-meta_attributes-a\" name=\"a\" value=\"3\"/></meta_attributes><operations/></primitive>"
+            "<primitive id=\"A\"><operations/><meta_attributes id=\"A-meta_attributes\">\
+             <nvpair id=\"A-meta_attributes-a\" name=\"a\" value=\"3\"/></meta_attributes></primitive>"
         );
     }
 }

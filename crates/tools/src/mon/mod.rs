@@ -165,7 +165,9 @@ pub(crate) fn render(shape: &Shape, overview: &mut Overview, command: &str) -> S
 
 /// `Status of pacemakerd: …`, unless the summary is left out.
 fn header(shape: &Shape, overview: &Overview) -> String {
-    let Some(manager) = overview.manager.as_ref().filter(|_| shape.sections.stack) else { return String::new() };
+    let Some(manager) = overview.manager.as_ref().filter(|_| shape.sections.stack) else {
+        return String::new();
+    };
     format!(
         "Status of pacemakerd: '{}' (last updated {})\n",
         manager.state_text(),
@@ -190,7 +192,7 @@ fn xml(shape: &Shape, cluster: &mut Cluster, overview: &Overview, command: &str)
         let attributes = [
             ("sys_from", manager.from.as_str()),
             ("state", manager.state.as_str()),
-            ("last_updated", seen.trim_end_matches('Z')),
+            ("last_updated", seen.as_str()),
         ];
         doc.append_with(root, "pacemakerd", &attributes);
     }
@@ -201,12 +203,8 @@ fn xml(shape: &Shape, cluster: &mut Cluster, overview: &Overview, command: &str)
 
 /// One line: how many nodes and resources, or what is wrong.
 fn simple(cluster: &Cluster) -> String {
-    let offline: Vec<&str> = cluster
-        .nodes
-        .indices()
-        .filter(|n| !cluster.node_up(*n))
-        .map(|n| cluster.node_name(n))
-        .collect();
+    let offline: Vec<&str> =
+        cluster.nodes.indices().filter(|n| !cluster.node_up(*n)).map(|n| cluster.node_name(n)).collect();
     if cluster.dc.is_none() {
         return "CLUSTER CRIT: No DC\n".into();
     }

@@ -221,7 +221,7 @@ impl Plan {
             out.push_str(&format!("        name: {}\n        nodeid: {}\n    }}\n", node.name, index + 1));
         }
         out.push_str("}\n\nquorum {\n    provider: corosync_votequorum\n");
-        if self.nodes.len() == 2 && !self.quorum.value("auto_tie_breaker").is_some_and(|v| v == "1") {
+        if self.nodes.len() == 2 && self.quorum.value("auto_tie_breaker").is_none_or(|v| v != "1") {
             line(&mut out, "two_node", "1");
         }
         for (key, value) in self.quorum.sorted() {

@@ -73,9 +73,17 @@ fn service(verb: &str, name: &str) -> Outcome {
     systemctl(&[verb, name]).map_err(|why| Failure::Error(format!("Unable to {verb} {name}: {why}")))
 }
 
-/// The answer to `systemctl is-active` or `is-enabled`.
-pub(crate) fn is(question: &str, name: &str) -> bool {
-    systemctl(&[question, name]).is_ok()
+/// Which of the services have this answer to `is-active` or `is-enabled`, asked at once.
+pub(crate) fn which(question: &str, names: &[&str], answer: &str) -> Vec<bool> {
+    let output = Command::new("systemctl")
+        .arg(question)
+        .args(names)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output();
+    let text = output.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
+    let mut lines = text.lines().map(|line| line.trim() == answer);
+    names.iter().map(|_| lines.next().unwrap_or(false)).collect()
 }
 
 /// Calls all nodes and shows their answers behind their names; fails when one fails.

@@ -120,7 +120,13 @@ fn write(
     options: &Pairs,
 ) -> Outcome {
     for resource in sets.iter().flat_map(|s| &s.resources) {
-        check_resource(context, doc, resource)?;
+        check_resource(context, doc, resource).map_err(|failure| match failure {
+            // Sets say the same in their own words.
+            Failure::Error(text) => {
+                Failure::Error(text.replace(". Use --force to override.", ", use --force to override"))
+            }
+            other => other,
+        })?;
     }
     let constraint_id = match options.value("id") {
         Some(given) => fresh_id(doc, "constraint id", given)?,

@@ -3,9 +3,10 @@
 use xml::{Document, NodeId};
 
 use super::change_and_wait;
+use crate::agent::Library;
 use crate::context::Context;
 use crate::model::{find, id, nvset};
-use crate::report::{Failure, Issue, Outcome};
+use crate::report::{Failure, Issue, Issues, Outcome};
 use crate::words::{self, Pairs, groups};
 
 pub(super) fn clone(context: &mut Context<'_>, words: &[String]) -> Outcome {
@@ -36,7 +37,7 @@ fn make(context: &mut Context<'_>, words: &[String], promotable: bool) -> Outcom
         }
         meta.set("promotable", "true");
     }
-    change_and_wait(context, std::slice::from_ref(resource_id), |_, doc| {
+    change_and_wait(context, std::slice::from_ref(resource_id), |context, doc| {
         let node = find::resource(doc, resource_id)
             .filter(|r| matches!(doc.name(*r), "primitive" | "group"))
             .ok_or_else(|| Failure::Error(format!("unable to find group or resource: {resource_id}")))?;
@@ -46,8 +47,38 @@ fn make(context: &mut Context<'_>, words: &[String], promotable: bool) -> Outcom
         if find::wrapper(doc, node).is_some_and(|w| doc.name(w) != "bundle") {
             return Err(Failure::Error(format!("{resource_id} is already a clone resource")));
         }
+        if meta.value("promotable").is_some_and(words::is_true) {
+            check_promotable(context, doc, node)?;
+        }
         wrap(doc, node, clone_id, &meta).map(|_| ())
     })
+}
+
+/// An OCF 1.1 agent that knows no second role cannot be promoted.
+fn check_promotable(context: &mut Context<'_>, doc: &Document, node: NodeId) -> Outcome {
+    let library = Library::new(&context.paths.ocf_dirs);
+    let mut issues = Issues::default();
+    for primitive in find::primitives_in(doc, node) {
+        let element = doc.element(primitive);
+        let name = find::agent_name(element);
+        let Some(metadata) = library.resolve(&name).ok().and_then(|n| library.metadata(&n).ok()) else {
+            continue;
+        };
+        let has = |action: &str| metadata.actions.iter().any(|a| a.name == action);
+        if metadata.ocf_1_1 && !(has("promote") && has("demote")) {
+            let id = element.attr("id").unwrap_or_default();
+            issues.push(Issue::forceable(format!(
+                "Clone option 'promotable' is not compatible with '{name}' resource agent of resource '{id}'"
+            )));
+        }
+    }
+    match context.settle(issues) {
+        Err(Failure::Issues(found)) => {
+            crate::show_issues(context, &found);
+            Err(Failure::Exit(1))
+        }
+        other => other,
+    }
 }
 
 /// Puts a primitive or group into a new clone in its place. The only member of a group leaves it.
@@ -123,7 +154,7 @@ mod tests {
     #[test]
     fn clone_and_unclone() {
         let doc = cib(&dummy("A"));
-        let (doc, _) = run(&doc, "resource promotable A meta interleave=true").unwrap();
+        let (doc, _) = run(&doc, "resource promotable A meta interleave=true --force").unwrap();
         assert!(doc.to_text().contains(
             "<clone id=\"A-clone\"><primitive id=\"A\" class=\"ocf\" provider=\"pacemaker\" type=\"Dummy\"/>\
              <meta_attributes id=\"A-clone-meta_attributes\">"

@@ -178,10 +178,7 @@ pub(super) fn remove(context: &mut Context<'_>, words: &[String]) -> Outcome {
         }
         let top = resources(doc);
         for node in leaving {
-            let place = doc.parent(group).unwrap_or(top);
-            let place = if outer.is_some() { top } else { place };
-            let next = doc.next_sibling(group).filter(|_| outer.is_none());
-            doc.move_to(node, place, next);
+            doc.move_to(node, top, None);
         }
         drop_if_empty(doc, group);
         Ok(())

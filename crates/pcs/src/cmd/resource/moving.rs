@@ -62,7 +62,8 @@ fn until(lifetime: Option<&str>) -> Result<Option<String>, Failure> {
             "'{text}' is not a valid lifetime, use an ISO 8601 duration such as PT30M or P1D"
         )))
     })?;
-    let end = jiff::Timestamp::now().as_second().saturating_add(i64::try_from(ms / 1000).unwrap_or(i64::MAX / 2));
+    let end =
+        jiff::Timestamp::now().as_second().saturating_add(i64::try_from(ms / 1000).unwrap_or(i64::MAX / 2));
     let end = jiff::Timestamp::from_second(end)
         .map_err(|_| Failure::issue(Issue::new(format!("the lifetime '{text}' is too long"))))?;
     Ok(Some(end.strftime("%Y-%m-%d %H:%M:%SZ").to_string()))
@@ -237,7 +238,9 @@ fn ensure_movable(doc: &Document, resource: &str) -> Outcome {
         return Err(Failure::Error(format!("'{resource}' is unmanaged")));
     }
     if state::running_on(doc, resource).is_empty() {
-        return Err(Failure::Error(format!("It is not possible to move resource '{resource}' as it is not running at the moment")));
+        return Err(Failure::Error(format!(
+            "It is not possible to move resource '{resource}' as it is not running at the moment"
+        )));
     }
     Ok(())
 }
@@ -296,10 +299,10 @@ fn as_if_moved(doc: &Document, resource: &str, target: &[String]) -> Document {
     after
 }
 
-fn live_histories(
-    doc: &Document,
-    words: &[String],
-) -> Result<(Option<String>, Option<String>, Vec<History>), Failure> {
+/// What a cleanup or refresh is about: resource, node, and the histories there.
+type Selection = (Option<String>, Option<String>, Vec<History>);
+
+fn live_histories(doc: &Document, words: &[String]) -> Result<Selection, Failure> {
     let mut resource = None;
     let mut node = None;
     for word in words {
@@ -351,7 +354,7 @@ pub(super) fn cleanup(context: &mut Context<'_>, words: &[String]) -> Outcome {
     }
     match resource {
         Some(_) => {
-            for history in found.iter().rev() {
+            for history in found.iter() {
                 context.info(format!("Cleaned up {} on {}", history.resource.id, history.node));
             }
         }
@@ -365,9 +368,9 @@ pub(super) fn cleanup(context: &mut Context<'_>, words: &[String]) -> Outcome {
 
 fn check_node(doc: &Document, node: Option<&str>) -> Outcome {
     match node {
-        Some(name) if !nodes::names(doc).iter().any(|n| n == name) => {
-            Err(Failure::Error(format!("crm_resource: Node '{name}' not found\nError performing operation: No such object")))
-        }
+        Some(name) if !nodes::names(doc).iter().any(|n| n == name) => Err(Failure::Error(format!(
+            "crm_resource: Node '{name}' not found\nError performing operation: No such object"
+        ))),
         _ => Ok(()),
     }
 }
@@ -388,7 +391,7 @@ pub(super) fn refresh(context: &mut Context<'_>, words: &[String]) -> Outcome {
         return Ok(());
     }
     let mut attributes = Attributes::open("crm_resource").map_err(connection)?;
-    for history in found.iter().rev() {
+    for history in found.iter() {
         context.info(format!("Cleaned up {} on {}", history.resource.id, history.node));
     }
     let plural = if found.len() == 1 { "reply" } else { "replies" };
@@ -437,7 +440,10 @@ pub(super) fn restart(context: &mut Context<'_>, words: &[String]) -> Outcome {
     let stopped = context.store.wait_idle(Some(limit));
     set_role(context, resource, &old)?;
     stopped.map_err(|e| Failure::Error(format!("{resource} could not be stopped: {e}")))?;
-    context.store.wait_idle(Some(limit)).map_err(|e| Failure::Error(format!("{resource} could not be started: {e}")))?;
+    context
+        .store
+        .wait_idle(Some(limit))
+        .map_err(|e| Failure::Error(format!("{resource} could not be started: {e}")))?;
     context.info(format!("{resource} successfully restarted"));
     Ok(())
 }

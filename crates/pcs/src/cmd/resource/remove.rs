@@ -28,21 +28,41 @@ pub fn remove_resource(context: &mut Context<'_>, resource: &str, noun: &str) ->
         .into_iter()
         .filter_map(|p| doc.attr(p, "id").map(str::to_string))
         .collect();
-    if context.store.is_live() && !context.force() {
-        stop(context, resource, &primitives)?;
-    }
-    context.change(|_, doc| {
+    let stopped = context.store.is_live() && !context.force() && stop(context, resource, &primitives)?;
+    let gone = context.change(|_, doc| {
+        let before = constraint_ids(doc);
         if let Some(node) = find::resource(doc, resource) {
             delete(doc, node);
         }
-        Ok(())
-    })
+        let after = constraint_ids(doc);
+        Ok(before.into_iter().filter(|id| !after.contains(id)).collect::<Vec<_>>())
+    })?;
+    if !stopped {
+        for id in gone {
+            context.info(format!("Removing Constraint - {id}"));
+        }
+        context.info(format!("Deleting Resource - {resource}"));
+    }
+    Ok(())
+}
+
+/// Ids of all constraints: colocations, locations, orders, tickets.
+fn constraint_ids(doc: &Document) -> Vec<String> {
+    let top = doc.root_element().path(&["configuration", "constraints"]);
+    let mut all: Vec<(String, String)> = top
+        .into_iter()
+        .flat_map(|t| t.children())
+        .filter_map(|c| Some((c.name().to_string(), c.attr("id")?.to_string())))
+        .collect();
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all.into_iter().map(|(_, id)| id).collect()
 }
 
 /// Longest time for the resource to stop, in seconds; then the user decides about `--force`.
 const STOP_LIMIT_S: u64 = 3600;
 
-fn stop(context: &mut Context<'_>, resource: &str, primitives: &[String]) -> Outcome {
+/// Stops what runs; tells whether anything did.
+fn stop(context: &mut Context<'_>, resource: &str, primitives: &[String]) -> Result<bool, Failure> {
     let mut running = Vec::new();
     for primitive in primitives {
         let nodes = context.store.running_on(primitive).map_err(|e| Failure::Error(e.to_string()))?;
@@ -51,7 +71,7 @@ fn stop(context: &mut Context<'_>, resource: &str, primitives: &[String]) -> Out
         }
     }
     if running.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     context.change(|_, doc| {
         if let Some(node) = find::resource(doc, resource) {
@@ -71,7 +91,7 @@ fn stop(context: &mut Context<'_>, resource: &str, primitives: &[String]) -> Out
             )));
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Removes a resource; what becomes empty around it goes as well.
@@ -134,6 +154,9 @@ fn drop_fence_device(doc: &mut Document, levels: NodeId, id: &str) {
         } else if kept.len() != devices.split(',').count() {
             doc.set_attr(level, "devices", &kept.join(","));
         }
+    }
+    if doc.first_child(levels).is_none() {
+        doc.remove(levels);
     }
 }
 

@@ -90,7 +90,14 @@ fn check_options(context: &mut Context<'_>, doc: &Document, node: NodeId, option
         element.children_named("instance_attributes").flat_map(nvset::pairs).collect();
     let id = element.attr("id").unwrap_or_default();
     let issues = agent::instance_attributes(&metadata, options, Some((id, &current)), doc);
-    context.settle(Issues(issues))
+    // Here problems are shown without the closing line.
+    match context.settle(Issues(issues)) {
+        Err(Failure::Issues(found)) => {
+            crate::show_issues(context, &found);
+            Err(Failure::Exit(1))
+        }
+        other => other,
+    }
 }
 
 /// Replaces the operation of this name and role, keeping what is not given, or adds one.
