@@ -158,7 +158,7 @@ impl Fake {
         };
         let calls =
             self.doc.element(history).children().filter_map(|op| op.attr("call-id").and_then(parse_int));
-        let call = calls.max().unwrap_or(0).max(0) + 1;
+        let call = calls.max().unwrap_or(0).max(0).saturating_add(1);
         for id in ids {
             let known =
                 self.doc.element(history).children().find(|op| op.attr("id") == Some(&id)).map(Element::id);
@@ -219,7 +219,7 @@ impl Fake {
         let count = name("fail-count");
         let known = self.doc.element(state).descendants().find(|e| e.attr("name") == Some(&count));
         let known = known.and_then(|e| e.attr("value")).and_then(leading_int).map_or(0, |(n, _)| n);
-        let value = if infinity { "INFINITY".to_string() } else { (known + 1).to_string() };
+        let value = if infinity { "INFINITY".to_string() } else { known.saturating_add(1).to_string() };
         let set = vec![(count, value), (name("last-failure"), outcome.when_s.to_string())];
         for (name, value) in &set {
             self.set_transient(state, name, value);
