@@ -14,7 +14,7 @@ cargo xtask COMMAND
   edges                       check that dependencies point one way only
   scheduler-suite [ARGS…]     run Pacemaker's scheduler cases: [DIR] [NAME…] [--diff]
   sim [--seeds N]             simulate clusters with faults, one per seed
-  bench failover|cli|memory   compare with the reference, side by side (needs root)
+  bench failover|cli|memory|all   compare with the reference, side by side (needs root)
 ";
 
 fn main() -> ExitCode {

@@ -39,6 +39,8 @@ pub(crate) enum Verdict {
 pub(crate) struct Election {
     round: u32,
     started_ms: Option<u64>,
+    /// Our age, as we said it first since there was a DC.
+    age: Option<Age>,
     agreed: BTreeSet<u32>,
 }
 
@@ -58,6 +60,17 @@ impl Election {
 
     pub fn is_running(&self) -> bool {
         self.started_ms.is_some()
+    }
+
+    /// Our age for votes and comparisons. Ages grow all the time: with the present one each of two voters could find
+    /// itself older than the other's vote, for ever. So it stays as it is until there is a DC.
+    pub fn age(&mut self, now: Age) -> Age {
+        *self.age.get_or_insert(now)
+    }
+
+    /// There is a DC.
+    pub fn settle(&mut self) {
+        self.age = None;
     }
 
     pub fn deadline_ms(&self) -> Option<u64> {

@@ -67,7 +67,10 @@ impl Controller {
     }
 
     pub(crate) fn start_election(&mut self, env: &Env<'_>) {
-        if self.role == Role::Starting || self.shutting_down && self.role != Role::Leader {
+        // A node that leaves does not stand for election while somebody leads. Without a leader it must: nobody else
+        // may be left to move its resources, or all others leave too.
+        let led = self.dc.is_some() && self.role != Role::Leader;
+        if self.role == Role::Starting || self.shutting_down && led {
             return;
         }
         self.seek_deadline_ms = None;
@@ -75,13 +78,14 @@ impl Controller {
             self.role = Role::Seeking;
         }
         let round = self.election.start(env.now_ms);
+        let age = self.election.age(env.age);
         let route = Route { task: "vote", to: "crmd", from: "crmd", host: None };
         let mut vote = self.messages.request("election_vote", route, env.wall_s, None);
         let root = vote.root();
         vote.set_attr(root, "election-owner", &self.config.id.to_string());
         vote.set_attr(root, "election-id", &round.to_string());
-        vote.set_attr(root, "election-age-sec", &env.age.seconds.to_string());
-        vote.set_attr(root, "election-age-nano-sec", &env.age.nanoseconds.to_string());
+        vote.set_attr(root, "election-age-sec", &age.seconds.to_string());
+        vote.set_attr(root, "election-age-nano-sec", &age.nanoseconds.to_string());
         self.outputs.push_back(Output::Send { host: None, message: vote });
         self.check_election(env);
     }
@@ -107,10 +111,12 @@ impl Controller {
             age: Age { seconds: number("election-age-sec"), nanoseconds: number("election-age-nano-sec") },
             round: number("election-id") as u32,
         };
-        let verdict = if self.shutting_down && self.role != Role::Leader {
+        let stands = self.role == Role::Leader || self.election.is_running();
+        let verdict = if self.shutting_down && !stands {
             Verdict::Lost
         } else {
-            Election::judge(&vote, &self.config.name, env.age)
+            let age = self.election.age(env.age);
+            Election::judge(&vote, &self.config.name, age)
         };
         match verdict {
             Verdict::Lost => {
@@ -150,6 +156,7 @@ impl Controller {
     fn take_over(&mut self, env: &Env<'_>) {
         self.log("This node is the DC now");
         self.role = Role::Leader;
+        self.election.settle();
         self.dc = Some(self.config.id);
         self.seek_deadline_ms = None;
         self.graph = None;
@@ -174,6 +181,9 @@ impl Controller {
             self.offer(env, id);
         }
         self.request_decision("a DC took over");
+        if self.shutting_down {
+            self.peer_wants_shutdown(env, self.config.id);
+        }
     }
 
     /// Nodes that the CIB shows as active and that are not.
@@ -290,6 +300,7 @@ impl Controller {
             return;
         }
         self.seek_deadline_ms = None;
+        self.election.settle();
         self.dc = Some(from);
         if from != self.config.id {
             self.role = Role::Member;
@@ -392,6 +403,10 @@ impl Controller {
             value: Some(base::CRM_FEATURE_SET.into()),
         });
         self.send_to_dc(env, "join_confirm", "do_cl_join_finalize_respond", &join_id, &state);
+        if self.shutting_down && self.role == Role::Member {
+            // The DC that was asked first may be gone; this one has not heard of it.
+            self.ask_to_leave(env);
+        }
     }
 
     fn receive_confirm(&mut self, _env: &Env<'_>, from: u32, message: Element<'_>) {

@@ -16,18 +16,17 @@ impl Controller {
         match self.role {
             Role::Starting => self.outputs.push_back(Output::Exit),
             Role::Leader => self.peer_wants_shutdown(env, self.config.id),
-            Role::Seeking | Role::Member => {
-                if self.peers.running().count() <= 1 {
-                    // Alone and not leading: nobody could move our resources anyway.
-                    self.outputs.push_back(Output::Exit);
-                    return;
-                }
-                let route = Route { task: "req_shutdown", to: "crmd", from: "crmd", host: None };
-                let message = self.messages.request("do_shutdown_req", route, env.wall_s, None);
-                self.outputs.push_back(Output::Send { host: None, message });
-            }
+            Role::Seeking if self.peers.running().count() <= 1 => self.start_election(env),
+            Role::Seeking | Role::Member => self.ask_to_leave(env),
         }
         self.progress(env);
+    }
+
+    /// Asks the DC, whoever it is, to move our resources away.
+    pub(crate) fn ask_to_leave(&mut self, env: &Env<'_>) {
+        let route = Route { task: "req_shutdown", to: "crmd", from: "crmd", host: None };
+        let message = self.messages.request("do_shutdown_req", route, env.wall_s, None);
+        self.outputs.push_back(Output::Send { host: None, message });
     }
 
     /// Whether a shutdown has been asked for here.

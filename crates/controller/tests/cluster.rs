@@ -65,6 +65,7 @@ struct Node {
 struct World {
     seed: u64,
     now_ms: u64,
+    cpu_ns: u64,
     log: Vec<Entry>,
     nodes: BTreeMap<u32, Node>,
     size: u32,
@@ -86,6 +87,7 @@ impl World {
         let mut world = World {
             seed,
             now_ms: 1_000,
+            cpu_ns: 0,
             log: Vec::new(),
             nodes: BTreeMap::new(),
             size,
@@ -177,14 +179,17 @@ impl World {
 
     /// Calls into a node's controller, then carries out what it wants.
     fn with(&mut self, id: u32, work: impl FnOnce(&mut Node, &Env<'_>)) {
+        // CPU time: it grows with all that a node does.
+        self.cpu_ns += 1;
+        let age = Age { seconds: 0, nanoseconds: self.cpu_ns };
         let (now_ms, Some(node)) = (self.now_ms, self.nodes.get_mut(&id)) else { return };
         let cib = node.cib.clone();
-        let age = Age { seconds: 0, nanoseconds: u64::from(id) };
         work(node, &Env { now_ms, wall_s: (now_ms / 1000) as i64, age, cib: &cib });
         self.drain(id);
     }
 
     fn drain(&mut self, id: u32) {
+        let mut leaves = false;
         while let Some(output) = self.nodes.get_mut(&id).and_then(|node| node.controller.poll_output()) {
             match output {
                 Output::Send { host, message } => {
@@ -213,9 +218,16 @@ impl World {
                 }
                 Output::ClearFailures { .. } => {}
                 Output::Fence { action, node, .. } => panic!("fencing {node} ({action}) without fencing"),
-                Output::Exit => self.story.push(format!("{} exit {id}", self.now_ms)),
+                Output::Exit => {
+                    leaves = true;
+                    self.story.push(format!("{} exit {id}", self.now_ms));
+                }
                 Output::Log(text) => self.story.push(format!("{} {id}: {text}", self.now_ms)),
             }
+        }
+        if leaves && let Some(node) = self.nodes.remove(&id) {
+            assert!(node.active.is_empty(), "{id} leaves while it runs {:?}\n{}", node.active, self.tail());
+            self.announce(Vec::new());
         }
     }
 
@@ -497,6 +509,41 @@ fn crashes_returns_and_failures_at_any_moment() {
     for seed in 0..seeds {
         let size = 2 + (seed % 4) as u32;
         let outcome = std::panic::catch_unwind(|| run(seed, size, 6));
+        if let Err(cause) = outcome {
+            println!("seed {seed}, {size} nodes");
+            std::panic::resume_unwind(cause);
+        }
+    }
+}
+
+/// All nodes are told to leave, at moments near each other, from any state: each stops its resources and goes.
+fn run_leave(seed: u64, size: u32) {
+    let mut world = World::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1, size);
+    if seed.is_multiple_of(3) {
+        world.settle();
+    }
+    for _ in 0..world.random(300) {
+        world.step();
+    }
+    for id in 1..=size {
+        world.with(id, |node, env| node.controller.handle_shutdown_request(env));
+        world.story.push(format!("{} told {id} to leave", world.now_ms));
+        for _ in 0..world.random(30) {
+            world.step();
+        }
+    }
+    let limit = world.now_ms + CALM_MS;
+    while !world.nodes.is_empty() {
+        assert!(world.now_ms <= limit, "still there after {CALM_MS} ms\n{}", world.tail());
+        world.step();
+    }
+}
+
+#[test]
+fn everybody_can_leave_at_once() {
+    for seed in 0..120 {
+        let size = 2 + (seed % 4) as u32;
+        let outcome = std::panic::catch_unwind(|| run_leave(seed, size));
         if let Err(cause) = outcome {
             println!("seed {seed}, {size} nodes");
             std::panic::resume_unwind(cause);

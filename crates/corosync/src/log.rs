@@ -13,6 +13,8 @@ use totem::Level;
 
 /// Lines that may wait; further ones are dropped and counted.
 const QUEUE_LINES: usize = 8192;
+/// Small, as all memory may be locked.
+const THREAD_STACK_BYTES: usize = 256 * 1024;
 const SYSLOG_SOCKET: &str = "/dev/log";
 const FACILITY_DAEMON: u8 = 3;
 
@@ -155,6 +157,7 @@ impl Logger {
         let (orders, receiver) = sync_channel(QUEUE_LINES);
         let thread = std::thread::Builder::new()
             .name("logger".to_owned())
+            .stack_size(THREAD_STACK_BYTES)
             .spawn(move || Writer::new(config).run(&receiver))?;
         Ok(Self { orders: Some(orders), thread: Some(thread), dropped: 0, verbose: false })
     }

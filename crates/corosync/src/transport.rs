@@ -15,8 +15,10 @@ use crate::settings::{Node, Settings, Transport as Kind};
 const SOCKET_BUFFER_BYTES: i32 = 8 * 1024 * 1024;
 /// SO_PRIORITY "interactive".
 const PRIORITY: i32 = 6;
-/// Datagrams taken per turn unless all are to be thrown away.
+/// Datagrams taken per turn.
 const BATCH: usize = 64;
+/// Datagrams taken after a pause, when everything that waited is to be seen in one turn.
+const BATCH_AFTER_PAUSE: usize = 16_384;
 
 /// Why there is no transport.
 #[derive(Debug, thiserror::Error)]
@@ -159,11 +161,11 @@ impl Transport {
         }
     }
 
-    /// Takes what has arrived: a bounded number of packets, or `everything`.
+    /// Takes what has arrived: a bounded number of packets, or all that waited during a pause.
     pub fn receive(&mut self, everything: bool) -> Received {
         let mut received = Received::default();
         let mut tokens = Vec::new();
-        let limit = if everything { usize::MAX } else { BATCH };
+        let limit = if everything { BATCH_AFTER_PAUSE } else { BATCH };
         let sockets: Vec<&UdpSocket> =
             core::iter::once(&self.unicast).chain(self.group.as_ref().map(|group| &group.receiver)).collect();
         for socket in sockets {

@@ -259,7 +259,11 @@ impl Engine {
         if let Some((_, received)) = self.counters.get_mut(&(number, function)) {
             *received += 1;
         }
-        match Service::ALL.into_iter().find(|service| *service as u32 == number)? {
+        let Some(service) = Service::ALL.into_iter().find(|service| *service as u32 == number) else {
+            // Services that we do not have are none of our business.
+            return Some(());
+        };
+        match service {
             Service::Cmap => self.cmap.deliver(&mut ctx!(self), function, sender, m),
             Service::Cfg => self.cfg.deliver(&mut ctx!(self), function, sender, m),
             Service::Cpg => self.cpg.deliver(&mut ctx!(self), function, sender, m),

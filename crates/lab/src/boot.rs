@@ -26,6 +26,8 @@ pub(crate) const BIN_DIRECTORY: &str = "/run/relevo/bin";
 pub(crate) const READY: u8 = b'R';
 /// Where distributions have systemctl; usually one directory under two names.
 const SYSTEMCTL_PATHS: [&str; 2] = ["/usr/bin/systemctl", "/bin/systemctl"];
+/// Where machines have ping; without it our own stands in.
+const PING_PATHS: [&str; 4] = ["/usr/bin/ping", "/bin/ping", "/usr/sbin/ping", "/sbin/ping"];
 /// Name of the switch.
 pub(crate) const BRIDGE: &str = "switch";
 
@@ -132,8 +134,11 @@ fn replace_systemctl(plan: &Plan) -> Result<()> {
 }
 
 fn link_commands(commands: Vec<String>, bin: &Path) -> Result<()> {
-    let own = ["relevo", "systemctl"].map(str::to_owned);
-    for name in own.into_iter().chain(commands) {
+    let mut names = ["relevo", "systemctl"].map(str::to_owned).to_vec();
+    if !PING_PATHS.iter().any(|path| Path::new(path).exists()) {
+        names.push("ping".to_owned());
+    }
+    for name in names.into_iter().chain(commands) {
         let link = bin.join(&name);
         if !link.exists() {
             symlink(PROGRAM, &link).context(|| format!("cannot make {}", link.display()))?;

@@ -25,8 +25,9 @@ usage: relevo lab COMMAND
                         ping from `host` and report each gap, and which MAC answers
   web [PORT]            forward 127.0.0.1:PORT (default 2224) to port 2224 of the floating address
   dns on|off            resolve names in `host` through the lab's name server, or not
-  tour [--stack relevo|reference] [--engine relevo|reference]
-                        run the whole tutorial in a lab of its own, checked step by step
+  tour [--stack relevo|reference] [--engine relevo|reference] [--keep]
+                        run the whole tutorial in a lab of its own, checked step by step;
+                        --keep leaves the lab up if something failed
 
 The lab is kept in $RELEVO_LAB_DIR, else in /run/relevo-lab (root) or $XDG_RUNTIME_DIR/relevo-lab.
 ";
@@ -89,8 +90,10 @@ fn run(words: &[&str], raw: &[OsString]) -> Result<i32> {
         }
         ["dns", state @ ("on" | "off")] => dns(*state == "on"),
         ["tour", options @ ..] => {
-            let (_, stack) = up_options(options)?;
-            crate::tour::run(&own_program()?, stack)
+            let keep = options.contains(&"--keep");
+            let options: Vec<&str> = options.iter().copied().filter(|o| *o != "--keep").collect();
+            let (_, stack) = up_options(&options)?;
+            crate::tour::run(&own_program()?, stack, keep)
         }
         [other, ..] => Err(Error::Usage(unknown(other))),
     }

@@ -4,6 +4,7 @@ use crate::error::{Context, Error, Result};
 use crate::layout::Host;
 use crate::supervisor::PATH;
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::Command;
@@ -67,12 +68,14 @@ pub(crate) fn shell(host: &Host, pid: i32) -> Result<i32> {
     if shell == "/bin/bash" {
         command.args(["--norc", "--noprofile"]);
     }
-    // The terminal's interrupt is for the shell, not for us who wait.
-    command.arg("-i");
+    if std::io::stdin().is_terminal() {
+        command.arg("-i");
+    }
     run(&mut command, &shell)
 }
 
 fn run(command: &mut Command, program: &OsString) -> Result<i32> {
+    // The terminal's interrupt is for the program, not for us who wait for it.
     let signals = sys::SignalFd::new(&[sys::signal::SIGINT, sys::signal::SIGQUIT]);
     sys::child::reset_signals(command);
     let spawned = command.arg0(program).spawn();

@@ -13,7 +13,9 @@ const CLUSTER_UID: u32 = 189;
 const CLUSTER_GID: u32 = 189;
 
 /// Entries of /etc that each host has for itself.
-const OWN_ETC: [&str; 13] = [
+const OWN_ETC: [&str; 15] = [
+    ".pwd.lock",
+    "gshadow-",
     "corosync",
     "pacemaker",
     "hosts",

@@ -12,11 +12,9 @@ use sys::packet::{ETHERTYPE_IPV4, FrameSocket, raw_ip_socket};
 use sys::rtnl::Rtnl;
 use sys::{EventFd, Interest, Poller};
 
-/// A gap is reported if at least this many pings in a row had no answer.
-const GAP_PINGS: usize = 2;
 /// Pings stay unanswered at the end of a watch only if they are older than this.
 const GRACE: Duration = Duration::from_millis(20);
-const ICMP: i32 = 1;
+pub(crate) const ICMP: i32 = 1;
 const ECHO_REQUEST: u8 = 8;
 const ECHO_REPLY: u8 = 0;
 const ETHERNET_BYTES: usize = 14;
@@ -257,7 +255,7 @@ fn receive(frames: &FrameSocket, pings: &mut Pings, from: Ipv4Addr, identifier: 
 }
 
 /// ICMP echo with the 32-bit number of the ping as data (the 16-bit field would repeat).
-fn echo_request(identifier: u16, number: u32) -> [u8; 12] {
+pub(crate) fn echo_request(identifier: u16, number: u32) -> [u8; 12] {
     let mut packet = [0u8; 12];
     packet[0] = ECHO_REQUEST;
     packet[4..6].copy_from_slice(&identifier.to_be_bytes());
@@ -280,7 +278,11 @@ fn checksum(bytes: &[u8]) -> u16 {
 /// Hardware address of the sender and number of the ping, if the frame is an answer to one of ours.
 fn parse_reply(frame: &[u8], from: Ipv4Addr, identifier: u16) -> Option<([u8; 6], u32)> {
     let mac: [u8; 6] = frame.get(6..12)?.try_into().ok()?;
-    let ip = frame.get(ETHERNET_BYTES..)?;
+    Some((mac, parse_echo_reply(frame.get(ETHERNET_BYTES..)?, from, identifier)?))
+}
+
+/// Number of the ping, if the IP packet is an answer to one of ours.
+pub(crate) fn parse_echo_reply(ip: &[u8], from: Ipv4Addr, identifier: u16) -> Option<u32> {
     let header = usize::from(ip.first()? & 0x0F) * 4;
     if *ip.get(9)? != ICMP as u8 || ip.get(12..16)? != from.octets() {
         return None;
@@ -289,17 +291,16 @@ fn parse_reply(frame: &[u8], from: Ipv4Addr, identifier: u16) -> Option<([u8; 6]
     if *icmp.first()? != ECHO_REPLY || icmp.get(4..6)? != identifier.to_be_bytes() {
         return None;
     }
-    Some((mac, u32::from_be_bytes(icmp.get(8..12)?.try_into().ok()?)))
+    Some(u32::from_be_bytes(icmp.get(8..12)?.try_into().ok()?))
 }
 
 fn summary(pings: &Pings, end_ns: u64) -> WatchReport {
     let mut gaps = Vec::new();
-    let mut lost: Option<(u64, usize)> = None;
+    // When the first ping of the gap that is open was sent.
+    let mut lost: Option<u64> = None;
     let us = |ns: u64| ns.saturating_sub(pings.start_ns) / 1000;
-    let mut close = |lost: Option<(u64, usize)>, until_ns: u64| {
-        if let Some((first_ns, count)) = lost
-            && count >= GAP_PINGS
-        {
+    let mut close = |lost: Option<u64>, until_ns: u64| {
+        if let Some(first_ns) = lost {
             gaps.push(Gap { start_us: us(first_ns), length_us: until_ns.saturating_sub(first_ns) / 1000 });
         }
     };
@@ -307,8 +308,7 @@ fn summary(pings: &Pings, end_ns: u64) -> WatchReport {
         if *answered {
             close(lost.take(), *sent_ns);
         } else {
-            let (first, count) = lost.unwrap_or((*sent_ns, 0));
-            lost = Some((first, count + 1));
+            lost.get_or_insert(*sent_ns);
         }
     }
     close(lost, end_ns);
@@ -337,7 +337,11 @@ mod tests {
         let report = summary(&pings, 1000 + 21_000_000);
         assert_eq!(
             report.gaps,
-            [Gap { start_us: 4000, length_us: 6000 }, Gap { start_us: 16_000, length_us: 5000 }]
+            [
+                Gap { start_us: 4000, length_us: 6000 },
+                Gap { start_us: 12_000, length_us: 2000 },
+                Gap { start_us: 16_000, length_us: 5000 }
+            ]
         );
         assert_eq!((report.sent, report.received, report.longest_gap_us()), (10, 4, 6000));
         assert_eq!(WatchReport::decode(&report.encode()), Some(report));

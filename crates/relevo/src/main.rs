@@ -11,7 +11,8 @@ type Entry = fn(Vec<OsString>) -> i32;
 const DAEMONS: &[(&str, Entry)] = &[("pacemakerd", pacemakerd::main), ("pcsd", pcsd::main)];
 
 /// Words of `relevo` only: on a host these names belong to others.
-const WORDS: &[(&str, Entry)] = &[("lab", lab::main), ("systemctl", lab::systemctl_main)];
+const WORDS: &[(&str, Entry)] =
+    &[("lab", lab::main), ("systemctl", lab::systemctl_main), ("ping", lab::ping_main)];
 
 /// Agents are words too: as programs they stand in the directories of agents.
 const AGENTS: &[(&str, Entry)] = agents::ENTRIES;
@@ -56,7 +57,13 @@ fn main() -> ExitCode {
 
 /// Commands of a node, under their usual names.
 fn commands() -> impl Iterator<Item = (&'static str, Entry)> {
-    DAEMONS.iter().chain(corosync::PROGRAMS).chain(pcs::ENTRIES).chain(tools::ENTRIES).copied()
+    DAEMONS
+        .iter()
+        .chain(corosync::PROGRAMS)
+        .chain(pcs::ENTRIES)
+        .chain(crm::ENTRIES)
+        .chain(tools::ENTRIES)
+        .copied()
 }
 
 fn find(name: &str) -> Option<Entry> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use xml::{Document, NodeId};
 
 /// What the caller knows and the CIB does not.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The time to decide for, in seconds since 1970 UTC.
     pub now_s: i64,
@@ -24,12 +24,6 @@ pub struct Options {
     pub utilization: bool,
     /// Record the trail: why each score changed.
     pub trail: bool,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options { now_s: 0, utc_offset_s: 0, sanitized: false, scores: false, utilization: false, trail: false }
-    }
 }
 
 /// What to do when a partition has no quorum.
@@ -90,6 +84,9 @@ pub enum Level {
     Warning,
     Error,
 }
+
+/// How deep guests may run on guests before their hosts are not looked at any more.
+const MAX_GUEST_NESTING: u32 = 8;
 
 /// Something that an administrator should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,7 +195,11 @@ impl Cluster {
             tickets: Arena::default(),
             failed: Vec::new(),
             recheck_by: None,
-            messages: expanded.messages.into_iter().map(|text| Message { level: Level::Error, text }).collect(),
+            messages: expanded
+                .messages
+                .into_iter()
+                .map(|text| Message { level: Level::Error, text })
+                .collect(),
             lines: Vec::new(),
             trail: Vec::new(),
             singletons: HashMap::new(),
@@ -314,11 +315,16 @@ impl Cluster {
     }
 
     pub(crate) fn can_fence(&self, node: Option<NodeIx>) -> bool {
+        self.can_fence_within(node, MAX_GUEST_NESTING)
+    }
+
+    /// As [`Cluster::can_fence`], for guests nested at most this deep: a wrong history can put a guest
+    /// on itself.
+    fn can_fence_within(&self, node: Option<NodeIx>, depth: u32) -> bool {
         if let Some(launcher) = node.and_then(|n| self.guest_launcher(n)) {
-            return self.rscs[launcher]
-                .active_nodes
-                .iter()
-                .all(|n| self.nodes[*n].online || self.can_fence(Some(*n)));
+            let hosts = &self.rscs[launcher].active_nodes;
+            return depth > 0
+                && hosts.iter().all(|n| self.nodes[*n].online || self.can_fence_within(Some(*n), depth - 1));
         }
         if !self.config.fencing_enabled || !self.config.have_fencing {
             return false;
@@ -578,10 +584,6 @@ impl Cluster {
             (_, Some(bundle)) => bundle.replicas_per_host,
             _ => 1,
         }
-    }
-
-    pub(crate) fn clone_data(&self, rsc: RscIx) -> Option<&CloneData> {
-        self.rscs[self.top_of(rsc, false)].clone.as_deref()
     }
 
     pub(crate) fn bundle_of(&self, rsc: RscIx) -> Option<&BundleData> {

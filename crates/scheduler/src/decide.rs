@@ -120,7 +120,8 @@ impl Cluster {
 
     fn schedule_fencing_and_shutdowns(&mut self) {
         let have_managed = self.top.iter().any(|r| self.any_managed(*r));
-        let (mut dc_down, mut fencing, mut shutdowns): (Option<ActIx>, Vec<ActIx>, Vec<ActIx>) = Default::default();
+        let (mut dc_down, mut fencing, mut shutdowns): (Option<ActIx>, Vec<ActIx>, Vec<ActIx>) =
+            Default::default();
         for node in self.node_order.clone() {
             let is_dc = self.dc == Some(node);
             if self.is_guest(node) {

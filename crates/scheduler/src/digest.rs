@@ -83,7 +83,15 @@ impl Cluster {
         Some(self.nodes[node].name.clone())
     }
 
-    fn calculate_digest(&mut self, rsc: RscIx, task: &str, interval: u32, node: NodeIx, op: Option<NodeId>, secure: bool) -> Digest {
+    fn calculate_digest(
+        &mut self,
+        rsc: RscIx,
+        task: &str,
+        interval: u32,
+        node: NodeIx,
+        op: Option<NodeId>,
+        secure: bool,
+    ) -> Digest {
         let doc = self.doc.clone();
         let mut out = Digest::default();
         let params = self.params(rsc, Some(node));
@@ -112,7 +120,9 @@ impl Cluster {
         if secure {
             out.secure = Some(self.secure_digest(rsc, &params, &all, op));
         }
-        if let Some(op) = op.filter(|op| doc.attr(*op, "op-restart-digest").is_some() || self.expired_ops.contains(op)) {
+        if let Some(op) =
+            op.filter(|op| doc.attr(*op, "op-restart-digest").is_some() || self.expired_ops.contains(op))
+        {
             let mut restart = all;
             if let Some(names) = doc.attr(op, "op-force-restart") {
                 restart.retain(|name, _| names.split(' ').any(|n| n == &**name));
@@ -150,7 +160,15 @@ impl Cluster {
         params_digest(&secure)
     }
 
-    fn digest(&mut self, rsc: RscIx, task: &str, interval: u32, node: NodeIx, op: Option<NodeId>, secure: bool) -> Digest {
+    fn digest(
+        &mut self,
+        rsc: RscIx,
+        task: &str,
+        interval: u32,
+        node: NodeIx,
+        op: Option<NodeId>,
+        secure: bool,
+    ) -> Digest {
         let key = op_key(&self.rscs[rsc].id, task, interval);
         if let Some(found) = self.nodes[node].digests.get(&key) {
             return found.clone();
@@ -202,7 +220,8 @@ impl Cluster {
         let recorded = |name: &str| self.node_attr(node, name, None, at::CURRENT);
         let all = recorded("#digests-all");
         let secure = recorded("#digests-secure");
-        let contains = |text: &Option<Str>, part: &str| text.as_ref().is_some_and(|t| t.contains(&summary(part)));
+        let contains =
+            |text: &Option<Str>, part: &str| text.as_ref().is_some_and(|t| t.contains(&summary(part)));
         digest.result = if all.is_none() {
             Match::Unknown
         } else if contains(&all, &digest.all) {

@@ -2,7 +2,7 @@
 //! what refers to them, guest nodes and bundles get the resources that the cluster adds for them.
 //! The result is read-only for all later stages.
 
-use crate::text::{Str, interval_ms, min_int, parse_bool};
+use crate::text::{Str, min_int, parse_bool};
 use std::collections::{HashMap, HashSet};
 use xml::{Document, NodeId};
 
@@ -82,9 +82,10 @@ pub fn expand(cib: &Document) -> Expanded {
             out.bundles.insert(effective, plan);
         }
         for e in out.doc.element(top).descendants() {
-            if let Some(id) = e.attr("id").filter(|_| {
-                matches!(e.name(), "primitive" | "group" | "clone" | "master" | "bundle")
-            }) {
+            if let Some(id) = e
+                .attr("id")
+                .filter(|_| matches!(e.name(), "primitive" | "group" | "clone" | "master" | "bundle"))
+            {
                 known.insert(id.to_string());
             }
         }
@@ -114,7 +115,12 @@ fn merge_templates(out: &mut Expanded, resources: NodeId, scratch: NodeId) {
     }
 }
 
-fn merge_template(doc: &mut Document, resources: NodeId, scratch: NodeId, user: NodeId) -> Result<NodeId, String> {
+fn merge_template(
+    doc: &mut Document,
+    resources: NodeId,
+    scratch: NodeId,
+    user: NodeId,
+) -> Result<NodeId, String> {
     let name = doc.attr(user, "template").unwrap_or("").to_string();
     let id = doc.attr(user, "id").unwrap_or("").to_string();
     if name == id {
@@ -140,9 +146,9 @@ fn merge_template(doc: &mut Document, resources: NodeId, scratch: NodeId, user: 
     }
     if let (Some(template_ops), Some(own_ops)) = (template_ops, own_ops) {
         let key = |doc: &Document, op: NodeId| {
-            let role = doc.attr(op, "role").filter(|r| {
-                !["started", "unpromoted", "slave"].iter().any(|w| r.eq_ignore_ascii_case(w))
-            });
+            let role = doc
+                .attr(op, "role")
+                .filter(|r| !["started", "unpromoted", "slave"].iter().any(|w| r.eq_ignore_ascii_case(w)));
             (doc.attr(op, "name").unwrap_or("").to_string(), role.unwrap_or("Unknown").to_string())
         };
         let own: HashSet<_> = doc.child_elements(own_ops).into_iter().map(|op| key(doc, op)).collect();
@@ -210,7 +216,14 @@ fn pair(doc: &mut Document, parent: NodeId, name: &str, value: &str) {
     doc.append_with(parent, "nvpair", &[("id", &id), ("name", name), ("value", value)]);
 }
 
-fn operation(doc: &mut Document, parent: NodeId, prefix: &str, task: &str, interval: &str, timeout: Option<&str>) {
+fn operation(
+    doc: &mut Document,
+    parent: NodeId,
+    prefix: &str,
+    task: &str,
+    interval: &str,
+    timeout: Option<&str>,
+) {
     let id = format!("{prefix}-{task}-{interval}");
     let op = doc.append_with(parent, "op", &[("id", &id), ("interval", interval), ("name", task)]);
     if let Some(timeout) = timeout {
@@ -281,9 +294,8 @@ struct BundleConfig {
 fn plan_bundle(out: &mut Expanded, bundle: NodeId, scratch: NodeId, known: &HashSet<String>) -> BundlePlan {
     let mut plan = BundlePlan { invalid: true, ..BundlePlan::default() };
     let doc = &out.doc;
-    let Some((agent, launcher)) = ["docker", "podman"]
-        .into_iter()
-        .find_map(|name| doc.child(bundle, name).map(|node| (name, node)))
+    let Some((agent, launcher)) =
+        ["docker", "podman"].into_iter().find_map(|name| doc.child(bundle, name).map(|node| (name, node)))
     else {
         return plan;
     };
@@ -300,7 +312,11 @@ fn plan_bundle(out: &mut Expanded, bundle: NodeId, scratch: NodeId, known: &Hash
     }
     let mut config = bundle_config(doc, bundle, launcher, agent, plan.per_host);
     let child = doc.child(bundle, "primitive");
-    if child.is_some() && config.ip_range_start.is_none() && config.control_port.is_some() && config.per_host > 1 {
+    if child.is_some()
+        && config.ip_range_start.is_none()
+        && config.control_port.is_some()
+        && config.per_host > 1
+    {
         config.per_host = 1;
         plan.per_host = 1;
     }
@@ -341,7 +357,13 @@ fn plan_bundle(out: &mut Expanded, bundle: NodeId, scratch: NodeId, known: &Hash
     plan
 }
 
-fn bundle_config(doc: &Document, bundle: NodeId, launcher: NodeId, agent: &'static str, per_host: i32) -> BundleConfig {
+fn bundle_config(
+    doc: &Document,
+    bundle: NodeId,
+    launcher: NodeId,
+    agent: &'static str,
+    per_host: i32,
+) -> BundleConfig {
     let text = |node: NodeId, name: &str| doc.attr(node, name).map(str::to_string);
     let network = doc.child(bundle, "network");
     let net = |name: &str| network.and_then(|n| text(n, name));
@@ -423,7 +445,13 @@ fn next_ip(ip: &str) -> Option<String> {
     }
 }
 
-fn bundle_clone(doc: &mut Document, scratch: NodeId, config: &BundleConfig, plan: &BundlePlan, child: NodeId) -> NodeId {
+fn bundle_clone(
+    doc: &mut Document,
+    scratch: NodeId,
+    config: &BundleConfig,
+    plan: &BundlePlan,
+    child: NodeId,
+) -> NodeId {
     let suffix = if plan.promoted_max > 0 { "master" } else { "clone" };
     let clone = doc.append_with(scratch, "clone", &[("id", &format!("{}-{suffix}", config.prefix))]);
     let meta = doc.append_with(clone, "meta_attributes", &[("id", &format!("{}-clone-meta", config.prefix))]);
@@ -490,7 +518,13 @@ fn plan_replica(
     ReplicaPlan { ipaddr: ip.map(Str::from), container, ip: ip_node, remote, remote_name }
 }
 
-fn ip_resource(doc: &mut Document, scratch: NodeId, config: &BundleConfig, offset: usize, ip: &str) -> NodeId {
+fn ip_resource(
+    doc: &mut Document,
+    scratch: NodeId,
+    config: &BundleConfig,
+    offset: usize,
+    ip: &str,
+) -> NodeId {
     let id = sanitize_id(&format!("{}-ip-{ip}", config.prefix));
     let rsc = primitive(doc, scratch, &id, "heartbeat", "IPaddr2");
     let set = format!("{}-attributes-{offset}", config.prefix);
@@ -577,9 +611,4 @@ fn run_options(config: &BundleConfig, offset: usize, ip: Option<&str>) -> (Strin
     }
     out += &format!(" {}", config.host_options);
     (out, points.join(","))
-}
-
-/// Interval of an `<op>`, for callers that hold only the document.
-pub fn op_interval_ms(doc: &Document, op: NodeId) -> u32 {
-    interval_ms(doc.attr(op, "interval"))
 }

@@ -192,12 +192,7 @@ impl Time {
         let ((y, m, d), (h, min, s)) = (self.calendar(), self.clock());
         let zone = match self.offset_s {
             0 => "Z".to_string(),
-            o => format!(
-                " {}{:02}:{:02}",
-                if o < 0 { '-' } else { '+' },
-                o.abs() / 3600,
-                o.abs() / 60 % 60
-            ),
+            o => format!(" {}{:02}:{:02}", if o < 0 { '-' } else { '+' }, o.abs() / 3600, o.abs() / 60 % 60),
         };
         format!("{y:04}-{m:02}-{d:02} {h:02}:{min:02}:{s:02}{zone}")
     }
@@ -347,7 +342,10 @@ mod tests {
         }
         assert_eq!(Time::parse("2005-020T12:30", now()).unwrap().utc_text(), "2005-01-20 12:30:00Z");
         assert_eq!(Time::parse("2014-05-07 00:28:00", now()).unwrap().utc_text(), "2014-05-07 00:28:00Z");
-        assert_eq!(Time::parse("2019-01-01T10:00:00+02:00", now()).unwrap().utc_text(), "2019-01-01 08:00:00Z");
+        assert_eq!(
+            Time::parse("2019-01-01T10:00:00+02:00", now()).unwrap().utc_text(),
+            "2019-01-01 08:00:00Z"
+        );
     }
 
     #[test]

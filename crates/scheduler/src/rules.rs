@@ -55,7 +55,12 @@ pub enum Verdict {
 const MAX_NESTING: usize = 100;
 
 /// Evaluates a rule; `next_change` becomes the earliest time at which the answer may change.
-pub fn evaluate(doc: &Document, rule: NodeId, input: &RuleInput<'_>, next_change: &mut Option<Time>) -> Verdict {
+pub fn evaluate(
+    doc: &Document,
+    rule: NodeId,
+    input: &RuleInput<'_>,
+    next_change: &mut Option<Time>,
+) -> Verdict {
     evaluate_nested(doc, rule, input, next_change, 0)
 }
 
@@ -124,7 +129,8 @@ fn rsc_expression(doc: &Document, node: NodeId, input: &RuleInput<'_>) -> Verdic
     if !has_id(doc, node) {
         return Verdict::Invalid;
     }
-    let fits = |name: &str, actual: Option<&str>| doc.attr(node, name).is_none_or(|want| actual == Some(want));
+    let fits =
+        |name: &str, actual: Option<&str>| doc.attr(node, name).is_none_or(|want| actual == Some(want));
     let ok = fits("class", input.class) && fits("provider", input.provider) && fits("type", input.agent);
     if ok { Verdict::Satisfied } else { Verdict::Unsatisfied }
 }
@@ -160,7 +166,9 @@ pub fn expand_submatches(text: &str, input: &RuleInput<'_>) -> String {
 }
 
 fn attribute_expression(doc: &Document, node: NodeId, input: &RuleInput<'_>) -> Verdict {
-    let (Some(name), true) = (doc.attr(node, "attribute"), has_id(doc, node)) else { return Verdict::Invalid };
+    let (Some(name), true) = (doc.attr(node, "attribute"), has_id(doc, node)) else {
+        return Verdict::Invalid;
+    };
     let name = expand_submatches(name, input);
     let Some(operation) = doc.attr(node, "operation").map(str::to_ascii_lowercase) else {
         return Verdict::Invalid;
@@ -419,8 +427,12 @@ pub fn unpack_blocks(
     values: &mut dyn FnMut(&str, Option<&str>),
 ) -> bool {
     let Some(parent) = parent else { return false };
-    let mut blocks: Vec<NodeId> =
-        doc.element(parent).children().filter(|c| c.name() == element).filter_map(|c| resolve(doc, c.id())).collect();
+    let mut blocks: Vec<NodeId> = doc
+        .element(parent)
+        .children()
+        .filter(|c| c.name() == element)
+        .filter_map(|c| resolve(doc, c.id()))
+        .collect();
     // Of blocks with equal scores the last one counts.
     blocks.reverse();
     if blocks.len() > 1 {
@@ -448,7 +460,9 @@ pub fn unpack_blocks(
         let holder = holder.map_or(block, |c| c.id());
         for pair in doc.element(holder).children().filter(|c| c.name() == "nvpair") {
             let Some(pair) = resolve(doc, pair.id()) else { continue };
-            let (Some(name), Some(value)) = (doc.attr(pair, "name"), doc.attr(pair, "value")) else { continue };
+            let (Some(name), Some(value)) = (doc.attr(pair, "name"), doc.attr(pair, "value")) else {
+                continue;
+            };
             let default = value.eq_ignore_ascii_case("#default");
             values(name, (!default).then_some(value));
         }

@@ -281,9 +281,7 @@ fn split_digits(text: &[u8]) -> (&[u8], &[u8]) {
 }
 
 fn value_of(digits: &[u8]) -> i64 {
-    digits
-        .iter()
-        .fold(0i64, |sum, d| sum.saturating_mul(10).saturating_add(i64::from(*d - b'0')))
+    digits.iter().fold(0i64, |sum, d| sum.saturating_mul(10).saturating_add(i64::from(*d - b'0')))
 }
 
 /// Compares dotted version numbers; what is missing counts as 0.
@@ -417,7 +415,10 @@ mod tests {
     fn op_keys_split_at_the_task() {
         assert_eq!(parse_op_key("a_b_migrate_to_0"), Some(("a_b", "migrate_to", 0)));
         assert_eq!(parse_op_key("rsc_monitor_10000"), Some(("rsc", "monitor", 10000)));
-        assert_eq!(parse_op_key("r_confirmed-post_notify_start_0"), Some(("r", "confirmed-post_notify_start", 0)));
+        assert_eq!(
+            parse_op_key("r_confirmed-post_notify_start_0"),
+            Some(("r", "confirmed-post_notify_start", 0))
+        );
         assert_eq!(parse_op_key("x"), None);
     }
 

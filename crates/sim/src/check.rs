@@ -55,6 +55,7 @@ impl Checker {
         match seen {
             Seen::Message { sender, number } => self.message(node, sender, number),
             Seen::Configuration(configuration) => self.configuration(node, configuration),
+            Seen::Note(_) => Ok(()),
         }
     }
 

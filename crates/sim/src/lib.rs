@@ -44,16 +44,30 @@ pub struct Failure {
 /// # Errors
 /// The first violation.
 pub fn run(seed: u64) -> Result<Report, Failure> {
+    run_world(seed, None).0
+}
+
+/// Runs one cluster and returns the nodes' log lines with it.
+pub fn replay(seed: u64) -> (Result<Report, Failure>, Vec<String>) {
+    let (outcome, trace) = run_world(seed, Some(Vec::new()));
+    (outcome, trace.unwrap_or_default())
+}
+
+fn run_world(seed: u64, trace: Option<Vec<String>>) -> (Result<Report, Failure>, Option<Vec<String>>) {
     let mut random = Random::new(seed);
     let options = Options::draw(&mut random);
     let fail =
         |problem: String, at_ms: u64| Failure { seed, problem, at_ms, options: Box::new(options.clone()) };
-    let mut world = World::new(options.clone(), random).map_err(|problem| fail(problem, 0))?;
+    let mut world = match World::new(options.clone(), random) {
+        Ok(world) => world,
+        Err(problem) => return (Err(fail(problem, 0)), trace),
+    };
+    world.trace = trace;
     let start = world.now;
-    match play(&mut world) {
+    let outcome = match play(&mut world) {
         Ok(settled_ms) => Ok(Report {
             seed,
-            options,
+            options: options.clone(),
             steps: world.steps,
             faults: world.faults,
             deliveries: world.checker.deliveries,
@@ -64,7 +78,8 @@ pub fn run(seed: u64) -> Result<Report, Failure> {
             let at_ms = u64::try_from(world.now.since(start).as_millis()).unwrap_or(u64::MAX);
             Err(fail(problem, at_ms))
         }
-    }
+    };
+    (outcome, world.trace)
 }
 
 fn play(world: &mut World) -> Result<u64, String> {

@@ -27,6 +27,8 @@ pub(crate) enum Seen {
         sender: u32,
         number: u64,
     },
+    /// A line of the ring's log.
+    Note(String),
 }
 
 /// A running node.
@@ -153,7 +155,9 @@ impl Node {
                 let to = to.into_iter().filter(|node| *node != self.id).collect();
                 outgoing.push(Outgoing { to, bytes: transmit.bytes });
             }
-            while self.ring.poll_note().is_some() {}
+            while let Some(note) = self.ring.poll_note() {
+                seen(Seen::Note(note.text));
+            }
             if !moved {
                 return outgoing;
             }

@@ -53,6 +53,8 @@ pub(crate) struct World {
     numbers: BTreeMap<u32, u64>,
     pub(crate) steps: u64,
     pub(crate) faults: u64,
+    /// Lines for a person who replays a run, with the time in µs.
+    pub(crate) trace: Option<Vec<String>>,
 }
 
 impl World {
@@ -74,6 +76,7 @@ impl World {
             numbers: BTreeMap::new(),
             steps: 0,
             faults: 0,
+            trace: None,
         };
         for id in 1..=world.options.nodes {
             let after = world.random.micros(0, 500_000);
@@ -247,7 +250,11 @@ impl World {
         let checker = &mut self.checker;
         let mut problem = None;
         let formed = self.formed;
+        let trace = &mut self.trace;
         let outgoing = node.settle(now, &all, stored, &mut |seen| {
+            if let (Some(trace), Seen::Note(text)) = (trace.as_mut(), &seen) {
+                trace.push(format!("{:>12} node {id}: {text}", now.0 / 1000));
+            }
             if let (true, Seen::Configuration(configuration)) = (formed, &seen)
                 && !configuration.left.is_empty()
             {
@@ -303,7 +310,9 @@ impl World {
         self.faults += 1;
         let all = self.all();
         let Some(victim) = self.random.pick(&all).copied() else { return };
-        match self.random.below(8) {
+        let kind = self.random.below(8);
+        self.trace_fault(format!("kind {kind} at node {victim}"));
+        match kind {
             0 | 1 if self.options.partitions => self.split(),
             2 if self.options.partitions => {
                 let Some(other) = self.random.pick(&all).copied() else { return };
@@ -314,6 +323,13 @@ impl World {
             6 if self.options.crashes => self.leave(victim),
             7 if self.options.pauses && self.nodes.contains_key(&victim) => self.pause(victim),
             _ => {}
+        }
+    }
+
+    fn trace_fault(&mut self, text: String) {
+        let at = self.now.0 / 1000;
+        if let Some(trace) = &mut self.trace {
+            trace.push(format!("{at:>12} FAULT {text}"));
         }
     }
 

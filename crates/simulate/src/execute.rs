@@ -29,7 +29,13 @@ struct Step<'a> {
 }
 
 /// Executes the graph; `fail`: operations that fail, as `RSC_TASK_INTERVAL@NODE=EXITCODE`.
-pub fn execute(graph: &Document, cluster: &Cluster, cib: &mut Fake, fail: &[String], when_s: i64) -> Executed {
+pub fn execute(
+    graph: &Document,
+    cluster: &Cluster,
+    cib: &mut Fake,
+    fail: &[String],
+    when_s: i64,
+) -> Executed {
     let mut run = Run { cluster, cib, fail, when_s, graph, out: Executed::default(), aborted: false };
     run.run(&mut steps(graph));
     run.out
@@ -40,7 +46,8 @@ fn steps(graph: &Document) -> Vec<Step<'_>> {
     for synapse in graph.root_element().children_named("synapse") {
         let priority = synapse.attr("priority").and_then(parse_int).unwrap_or(0);
         let inputs = synapse.children_named("inputs").flat_map(|i| i.children_named("trigger"));
-        let waits_for: HashSet<&str> = inputs.flat_map(|t| t.children()).filter_map(|a| a.attr("id")).collect();
+        let waits_for: HashSet<&str> =
+            inputs.flat_map(|t| t.children()).filter_map(|a| a.attr("id")).collect();
         for action in synapse.children_named("action_set").flat_map(|s| s.children()) {
             let Some(id) = action.attr("id") else { continue };
             out.push(Step { priority, action, id, waits_for: waits_for.clone(), done: false });
@@ -99,7 +106,8 @@ impl<'a> Run<'a> {
             ("pseudo_event", _) => {
                 let key = action.attr("operation_key").unwrap_or("(null)");
                 let place = node.map(|n| format!(" on {n}")).unwrap_or_default();
-                let mut record = Record::new("pseudo_action", format!("Pseudo action:   {key}{place}"), &[("task", key)]);
+                let mut record =
+                    Record::new("pseudo_action", format!("Pseudo action:   {key}{place}"), &[("task", key)]);
                 record.attrs.extend(node.map(|n| ("node", n.to_string())));
                 self.out.records.push(record);
             }
@@ -203,9 +211,10 @@ impl<'a> Run<'a> {
                 }
                 match spec.split_once('=').and_then(|(_, code)| leading_int(code)) {
                     Some((code, _)) => return Some((name.to_string(), code as i32)),
-                    None => self.out.errors.push(format!(
-                        "Invalid failed operation '{spec}' (result code must be integer)"
-                    )),
+                    None => self
+                        .out
+                        .errors
+                        .push(format!("Invalid failed operation '{spec}' (result code must be integer)")),
                 }
             }
         }

@@ -62,7 +62,8 @@ impl Fake {
         let status = self.section("status");
         let states: Vec<NodeId> =
             self.doc.element(status).children_named("node_state").map(Element::id).collect();
-        let by = |attr: &str, value: &str| states.iter().copied().find(|s| self.doc.attr(*s, attr) == Some(value));
+        let by =
+            |attr: &str, value: &str| states.iter().copied().find(|s| self.doc.attr(*s, attr) == Some(value));
         if let Some(found) = by("uname", name) {
             return found;
         }
@@ -82,10 +83,15 @@ impl Fake {
     /// Says that a node joined or left.
     pub fn set_node(&mut self, name: &str, up: bool) -> NodeId {
         let state = self.node_state(name, None);
-        let (member, crmd, join) = if up { ("true", "online", "member") } else { ("false", "offline", "down") };
-        for (attr, value) in
-            [("in_ccm", member), ("crmd", crmd), ("join", join), ("expected", join), ("crm-debug-origin", ORIGIN)]
-        {
+        let (member, crmd, join) =
+            if up { ("true", "online", "member") } else { ("false", "offline", "down") };
+        for (attr, value) in [
+            ("in_ccm", member),
+            ("crmd", crmd),
+            ("join", join),
+            ("expected", join),
+            ("crm-debug-origin", ORIGIN),
+        ] {
             self.doc.set_attr(state, attr, value);
         }
         state
@@ -104,7 +110,11 @@ impl Fake {
     /// History of a resource on a node; made up if there is none.
     pub fn history(&mut self, state: NodeId, rsc: &str, config_id: &str, agent: &Agent) -> Option<NodeId> {
         for id in [rsc, config_id] {
-            let known = self.doc.element(state).descendants().find(|e| e.name() == "lrm_resource" && e.attr("id") == Some(id));
+            let known = self
+                .doc
+                .element(state)
+                .descendants()
+                .find(|e| e.name() == "lrm_resource" && e.attr("id") == Some(id));
             if let Some(known) = known {
                 return Some(known.id());
             }
@@ -146,10 +156,12 @@ impl Fake {
             _ if outcome.interval_ms > 0 => vec![key.clone()],
             _ => vec![op_key(&outcome.rsc, "last", 0)],
         };
-        let calls = self.doc.element(history).children().filter_map(|op| op.attr("call-id").and_then(parse_int));
+        let calls =
+            self.doc.element(history).children().filter_map(|op| op.attr("call-id").and_then(parse_int));
         let call = calls.max().unwrap_or(0).max(0) + 1;
         for id in ids {
-            let known = self.doc.element(history).children().find(|op| op.attr("id") == Some(&id)).map(Element::id);
+            let known =
+                self.doc.element(history).children().find(|op| op.attr("id") == Some(&id)).map(Element::id);
             let op = known.unwrap_or_else(|| self.doc.append_with(history, "lrm_rsc_op", &[("id", &id)]));
             self.fill(op, &key, task, call, outcome);
         }
@@ -193,11 +205,17 @@ impl Fake {
     }
 
     /// Counts a failure; returns the attributes that were set.
-    pub fn count_failure(&mut self, state: NodeId, outcome: &Outcome, infinity: bool) -> Vec<(String, String)> {
+    pub fn count_failure(
+        &mut self,
+        state: NodeId,
+        outcome: &Outcome,
+        infinity: bool,
+    ) -> Vec<(String, String)> {
         if outcome.exit == 0 || (outcome.exit == NOT_RUNNING && outcome.interval_ms == 0) {
             return Vec::new();
         }
-        let name = |prefix: &str| format!("{prefix}-{}#{}_{}", outcome.rsc, outcome.task, outcome.interval_ms);
+        let name =
+            |prefix: &str| format!("{prefix}-{}#{}_{}", outcome.rsc, outcome.task, outcome.interval_ms);
         let count = name("fail-count");
         let known = self.doc.element(state).descendants().find(|e| e.attr("name") == Some(&count));
         let known = known.and_then(|e| e.attr("value")).and_then(leading_int).map_or(0, |(n, _)| n);
@@ -211,10 +229,11 @@ impl Fake {
 
     /// Reports on attributes that were set.
     pub fn attribute_records(&self, state: NodeId, set: &[(String, String)]) -> Vec<Record> {
-        let (id, path) = (self.doc.attr(state, "id").unwrap_or(""), self.path(state));
+        // The reference names the path within its own copy of the element.
+        let (id, path) = (self.doc.attr(state, "id").unwrap_or(""), "/node_state");
         let record = |(name, value): &(String, String)| {
             let text = format!("Injecting attribute {name}={value} into {path} '{id}'");
-            let attrs = [("name", name.as_str()), ("value", value), ("node_path", &path), ("cib_node", id)];
+            let attrs = [("name", name.as_str()), ("value", value), ("node_path", path), ("cib_node", id)];
             Record::new("inject_attr", text, &attrs)
         };
         set.iter().map(record).collect()
@@ -228,7 +247,8 @@ impl Fake {
         if self.doc.attr(block, "id").is_none() {
             self.doc.set_attr(block, "id", &id);
         }
-        let known = self.doc.element(block).children().find(|e| e.attr("name") == Some(name)).map(Element::id);
+        let known =
+            self.doc.element(block).children().find(|e| e.attr("name") == Some(name)).map(Element::id);
         let block_id = self.doc.attr(block, "id").unwrap_or("").to_string();
         let pair = known.unwrap_or_else(|| {
             let pair_id = format!("{block_id}-{}", name.replace('#', "."));
@@ -251,35 +271,18 @@ impl Fake {
         let configuration = self.section("configuration");
         let config = self.entry(configuration, "crm_config");
         let pairs = self.doc.element(config).descendants();
-        let known = pairs.filter(|e| e.name() == "nvpair").find(|e| e.attr("name") == Some(name)).map(Element::id);
+        let known =
+            pairs.filter(|e| e.name() == "nvpair").find(|e| e.attr("name") == Some(name)).map(Element::id);
         let pair = known.unwrap_or_else(|| {
             let set = match self.doc.child(config, "cluster_property_set") {
                 Some(set) => set,
-                None => self.doc.append_with(config, "cluster_property_set", &[("id", "cib-bootstrap-options")]),
+                None => {
+                    self.doc.append_with(config, "cluster_property_set", &[("id", "cib-bootstrap-options")])
+                }
             };
             let id = format!("cib-bootstrap-options-{name}");
             self.doc.append_with(set, "nvpair", &[("id", &id), ("name", name)])
         });
         self.doc.set_attr(pair, "value", value);
-    }
-
-    /// Path of an element, as libxml2 writes it.
-    fn path(&self, node: NodeId) -> String {
-        let mut parts = Vec::new();
-        let mut at = Some(node);
-        while let Some(node) = at {
-            at = self.doc.parent(node);
-            let name = self.doc.name(node);
-            let twins: Vec<NodeId> = match at {
-                Some(parent) => self.doc.element(parent).children_named(name).map(Element::id).collect(),
-                None => vec![node],
-            };
-            parts.push(match twins.iter().position(|t| *t == node) {
-                Some(position) if twins.len() > 1 => format!("/{name}[{}]", position + 1),
-                _ => format!("/{name}"),
-            });
-        }
-        parts.reverse();
-        parts.concat()
     }
 }

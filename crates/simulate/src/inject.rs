@@ -60,7 +60,11 @@ impl Injections {
             cib.doc.set_attr(root, "have-quorum", quorum);
         }
         if let Some(watchdog) = &self.watchdog {
-            out.push(Record::new("watchdog", format!("Setting watchdog: {watchdog}"), &[("value", watchdog)]));
+            out.push(Record::new(
+                "watchdog",
+                format!("Setting watchdog: {watchdog}"),
+                &[("value", watchdog)],
+            ));
             cib.set_option("have-watchdog", watchdog);
         }
         out

@@ -42,7 +42,12 @@ pub enum Part {
 pub fn text(parts: &[Part]) -> Vec<Item> {
     let mut out = Vec::new();
     for part in parts {
-        let lines = |records: &[Record]| records.iter().map(|r| Item::line(&*r.text)).collect();
+        // Notices among records stand at the margin.
+        let line = |r: &Record| match r.element {
+            "" => Item::Raw(r.text.clone()),
+            _ => Item::line(&*r.text),
+        };
+        let lines = |records: &[Record]| records.iter().map(line).collect();
         let item = match part {
             Part::Notice(item) => {
                 out.push(item.clone());
@@ -85,7 +90,8 @@ pub fn xml(parts: &[Part], doc: &mut Document, parent: NodeId) {
 
 fn append(doc: &mut Document, parent: NodeId, records: &[Record]) {
     for record in records.iter().filter(|r| !r.element.is_empty()) {
-        let attrs: Vec<(&str, &str)> = record.attrs.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let attrs: Vec<(&str, &str)> =
+            record.attrs.iter().map(|(name, value)| (*name, value.as_str())).collect();
         doc.append_with(parent, record.element, &attrs);
     }
 }

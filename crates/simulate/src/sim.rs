@@ -205,7 +205,8 @@ impl Run {
 
     fn execution(&mut self, fake: &mut Fake, cluster: &Cluster, graph: &Graph, request: &Request) {
         let graph = cluster.graph_xml(graph);
-        let Executed { records, errors, complete } = execute(&graph, cluster, fake, &request.op_fail, request.now_s);
+        let Executed { records, errors, complete } =
+            execute(&graph, cluster, fake, &request.op_fail, request.now_s);
         self.errors.extend(errors);
         self.complete = complete;
         self.output = Some(fake.doc.clone());

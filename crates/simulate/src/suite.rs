@@ -77,7 +77,8 @@ pub fn run(dir: &Path, wanted: &[String]) -> std::io::Result<Report> {
 pub fn run_case(dir: &Path, name: &str) -> Outcome {
     let mut failures = Vec::new();
     let input = fs::read(dir.join("xml").join(format!("{name}.xml")));
-    let input = input.map_err(|e| e.to_string()).and_then(|b| Document::parse_bytes(&b).map_err(|e| e.to_string()));
+    let input =
+        input.map_err(|e| e.to_string()).and_then(|b| Document::parse_bytes(&b).map_err(|e| e.to_string()));
     let input = match input {
         Ok(input) => input,
         Err(message) => {

@@ -18,18 +18,20 @@ struct Change {
 
 /// The summary of a decision.
 pub fn summary(cluster: &Cluster) -> Vec<Record> {
-    let mut records: Vec<Record> = cluster.actions.indices().rev().filter_map(|a| node_line(cluster, a)).collect();
+    let mut records: Vec<Record> =
+        cluster.actions.indices().rev().filter_map(|a| node_line(cluster, a)).collect();
     let mut changes = Vec::new();
     for rsc in &cluster.top {
         Changes { cluster, out: &mut changes }.resource(*rsc);
     }
-    let width = |text: fn(&Change) -> &str| changes.iter().map(|c| text(c).chars().count()).max().unwrap_or(0);
+    let width =
+        |text: fn(&Change) -> &str| changes.iter().map(|c| text(c).chars().count()).max().unwrap_or(0);
     let (ids, details) = (width(|c| &c.rsc), width(|c| &c.details));
     records.extend(changes.into_iter().map(|c| {
         let space = if c.reason.is_empty() { "" } else { "  " };
         let (what, rsc, text, reason) = (c.what, &c.rsc, &c.details, &c.reason);
         let text = format!("{what:<CHANGE_WIDTH$}   {rsc:<ids$}   ( {text:>details$} ){space}{reason}");
-        let mut attrs = vec![("action", what.to_string()), ("resource", rsc.clone())];
+        let mut attrs = vec![("action", what.to_ascii_lowercase()), ("resource", rsc.clone())];
         attrs.extend(c.attrs);
         Record { text, element: "rsc_action", attrs }
     }));
@@ -125,8 +127,8 @@ impl Changes<'_> {
     fn same_role(&mut self, at: Move, moving: bool, start: Option<&Action>, stop: Option<&Action>) {
         let r = &self.cluster.rscs[at.rsc];
         let failed = r.is(rf::FAILED);
-        let migrates = at.from.is_some()
-            && self.find(at.rsc, at.to, "migrate_from").is_some_and(|m| m.is(af::RUNNABLE));
+        let migrates =
+            at.from.is_some() && self.find(at.rsc, at.to, "migrate_from").is_some_and(|m| m.is(af::RUNNABLE));
         if migrates {
             return self.add("Migrate", at, start, None);
         }
@@ -156,7 +158,14 @@ impl Changes<'_> {
         }
     }
 
-    fn other_role(&mut self, at: Move, role: Role, moving: bool, start: Option<&Action>, stop: Option<&Action>) {
+    fn other_role(
+        &mut self,
+        at: Move,
+        role: Role,
+        moving: bool,
+        start: Option<&Action>,
+        stop: Option<&Action>,
+    ) {
         let r = &self.cluster.rscs[at.rsc];
         let blocked = start.is_some_and(|s| !s.is(af::RUNNABLE));
         if stop.is_some() && (r.next_role == Role::Stopped || blocked) {
@@ -222,7 +231,9 @@ impl Changes<'_> {
             (None, _) => (to.to_string(), &[("node", to)]),
             (_, None) if with_role => (format!("{was} {from}"), &[("role", was), ("node", from)]),
             (_, None) => (from.to_string(), &[("node", from)]),
-            _ if with_role && same_role && same_host => (format!("{was} {from}"), &[("role", was), ("source", from)]),
+            _ if with_role && same_role && same_host => {
+                (format!("{was} {from}"), &[("role", was), ("source", from)])
+            }
             _ if same_role && same_host => (from.to_string(), &[("source", from)]),
             _ if with_role && same_role => {
                 (format!("{from} -> {to} {was}"), &[("source", from), ("dest", to), ("role", was)])

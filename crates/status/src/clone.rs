@@ -108,10 +108,13 @@ pub(crate) fn clone(cluster: &Cluster, rsc: RscIx, show: &Show) -> Option<Item> 
     let r = &cluster.rscs[rsc];
     let whole = resources::names_self(cluster, rsc, show);
     let all = Show { only_rscs: Vec::new(), ..show.clone() };
-    let (mut items, mut promoted, mut started, mut stopped_ids) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut items, mut promoted, mut started, mut stopped_ids) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut header = false;
     for child in r.children.iter().copied() {
-        if resources::elsewhere(cluster, child, show) || (!whole && resources::is_filtered(cluster, child, show)) {
+        if resources::elsewhere(cluster, child, show)
+            || (!whole && resources::is_filtered(cluster, child, show))
+        {
             continue;
         }
         match place(cluster, rsc, child, show) {
@@ -144,7 +147,13 @@ pub(crate) fn clone(cluster: &Cluster, rsc: RscIx, show: &Show) -> Option<Item> 
     (header || !items.is_empty()).then(|| Item::list(title, items))
 }
 
-fn stopped_items(cluster: &Cluster, rsc: RscIx, show: &Show, active: usize, mut ids: Vec<String>) -> Vec<Item> {
+fn stopped_items(
+    cluster: &Cluster,
+    rsc: RscIx,
+    show: &Show,
+    active: usize,
+    mut ids: Vec<String>,
+) -> Vec<Item> {
     let r = &cluster.rscs[rsc];
     let max = r.clone.as_ref().map_or(0, |c| c.max);
     if !r.is(rf::UNIQUE) && max > active as i32 {

@@ -110,8 +110,15 @@ impl Sections {
     };
 
     /// What a monitor shows unless asked for more.
-    pub const MON: Sections =
-        Sections { stack: true, dc: true, times: true, counts: true, maintenance: true, failures: true, ..Self::SHORT };
+    pub const MON: Sections = Sections {
+        stack: true,
+        dc: true,
+        times: true,
+        counts: true,
+        maintenance: true,
+        failures: true,
+        ..Self::SHORT
+    };
 
     pub const ALL: Sections = Sections {
         options: true,

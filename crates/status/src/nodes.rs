@@ -123,7 +123,8 @@ fn full(cluster: &Cluster, node: NodeIx, show: &Show) -> Option<Item> {
     let running = &cluster.nodes[node].running;
     let show = Show { rsc_only: true, inactive: show.inactive && !show.brief, ..show.clone() };
     let items = if show.brief {
-        let wanted: Vec<_> = running.iter().copied().filter(|r| !resources::is_filtered(cluster, *r, &show)).collect();
+        let wanted: Vec<_> =
+            running.iter().copied().filter(|r| !resources::is_filtered(cluster, *r, &show)).collect();
         if wanted.is_empty() {
             return None;
         }
@@ -138,7 +139,8 @@ fn full(cluster: &Cluster, node: NodeIx, show: &Show) -> Option<Item> {
 pub fn list(cluster: &Cluster, show: &Show) -> Option<Item> {
     let mut items = Vec::new();
     let mut groups: [(&str, Vec<String>); 5] =
-        ["Online", "OFFLINE", "RemoteOnline", "RemoteOFFLINE", "GuestOnline"].map(|title| (title, Vec::new()));
+        ["Online", "OFFLINE", "RemoteOnline", "RemoteOFFLINE", "GuestOnline"]
+            .map(|title| (title, Vec::new()));
     let mut any = false;
     for node in cluster.node_order.iter().copied().filter(|n| show.node(cluster.node_name(*n))) {
         any = true;

@@ -11,7 +11,9 @@ use xml::NodeId;
 /// Whether a resource is left out because only others were asked for.
 pub fn is_filtered(cluster: &Cluster, rsc: RscIx, show: &Show) -> bool {
     let top = cluster.top_of(rsc, true);
-    !(show.only_rscs.is_empty() || names_any(cluster, rsc, show) || (top != rsc && names_self(cluster, top, show)))
+    !(show.only_rscs.is_empty()
+        || names_any(cluster, rsc, show)
+        || (top != rsc && names_self(cluster, top, show)))
 }
 
 pub(crate) fn names_self(cluster: &Cluster, rsc: RscIx, show: &Show) -> bool {
@@ -41,7 +43,8 @@ pub(crate) fn with_description(cluster: &Cluster, rsc: RscIx, show: &Show) -> St
 pub fn agent(cluster: &Cluster, rsc: RscIx) -> String {
     let r = &cluster.rscs[rsc];
     let class = r.class.as_deref().unwrap_or("unknown");
-    let provider = r.provider.as_deref().filter(|_| class == "ocf").map(|p| format!(":{p}")).unwrap_or_default();
+    let provider =
+        r.provider.as_deref().filter(|_| class == "ocf").map(|p| format!(":{p}")).unwrap_or_default();
     format!("{class}{provider}:{}", r.agent.as_deref().unwrap_or("unknown"))
 }
 
@@ -69,11 +72,15 @@ pub(crate) fn shown_state(cluster: &Cluster, rsc: RscIx, show: &Show) -> &'stati
 /// The failed probe of a resource on a node (any, if `None`) that only says that the resource cannot run there.
 pub(crate) fn failed_probe(cluster: &Cluster, rsc: RscIx, node: Option<NodeIx>) -> Option<NodeId> {
     let top = cluster.top_of(rsc, false);
-    let id = if cluster.is_clone(top) { clone::child_id(cluster, top) } else { cluster.rscs[rsc].id.to_string() };
+    let id =
+        if cluster.is_clone(top) { clone::child_id(cluster, top) } else { cluster.rscs[rsc].id.to_string() };
     let name = node.map(|n| cluster.node_name(n));
     let fits = |op: NodeId| {
         cluster.is_masked_probe(op)
-            && cluster.doc.attr(op, "on_node").is_some_and(|n| name.is_none_or(|name| n.eq_ignore_ascii_case(name)))
+            && cluster
+                .doc
+                .attr(op, "on_node")
+                .is_some_and(|n| name.is_none_or(|name| n.eq_ignore_ascii_case(name)))
             && parse_op_key(cluster.op_key_of(op)).is_some_and(|(rsc, _, _)| rsc == id)
     };
     cluster.failed.iter().map(|f| f.xml).find(|op| fits(*op))
@@ -137,7 +144,13 @@ fn flags(cluster: &Cluster, rsc: RscIx, node: Option<NodeIx>, show: &Show) -> Ve
 }
 
 /// The line for a primitive, under a name of the caller's choice.
-pub fn primitive_line(cluster: &Cluster, rsc: RscIx, name: &str, node: Option<NodeIx>, show: &Show) -> String {
+pub fn primitive_line(
+    cluster: &Cluster,
+    rsc: RscIx,
+    name: &str,
+    node: Option<NodeIx>,
+    show: &Show,
+) -> String {
     let r = &cluster.rscs[rsc];
     let multiple = r.active_nodes.len() > 1;
     let node = if show.rsc_only || multiple { None } else { node.or(r.lock_node) };
@@ -195,7 +208,8 @@ fn group(cluster: &Cluster, rsc: RscIx, show: &Show) -> Option<Item> {
     let attrs = if attrs.is_empty() { String::new() } else { format!(" ({})", attrs.join(", ")) };
     let title = format!("Resource Group: {}{attrs}{}", r.id, with_description(cluster, rsc, show));
     if show.brief {
-        let children: Vec<RscIx> = r.children.iter().copied().filter(|c| !is_filtered(cluster, *c, show)).collect();
+        let children: Vec<RscIx> =
+            r.children.iter().copied().filter(|c| !is_filtered(cluster, *c, show)).collect();
         let show = Show { inactive: true, ..show.clone() };
         return (!children.is_empty()).then(|| Item::list(title, brief(cluster, &children, &show)));
     }
@@ -205,7 +219,8 @@ fn group(cluster: &Cluster, rsc: RscIx, show: &Show) -> Option<Item> {
         itself || (named && (show.inactive || cluster.is_active(child, false)))
     };
     let children: Vec<RscIx> = r.children.iter().copied().filter(|c| visible(*c)).collect();
-    (!children.is_empty()).then(|| Item::list(title, children.iter().flat_map(|c| resource(cluster, *c, show)).collect()))
+    (!children.is_empty())
+        .then(|| Item::list(title, children.iter().flat_map(|c| resource(cluster, *c, show)).collect()))
 }
 
 /// Words for what keeps a collective resource from being managed.
@@ -287,7 +302,8 @@ pub fn list(cluster: &Cluster, show: &Show, summary: bool) -> Option<Item> {
     let mut items = Vec::new();
     let mut header = false;
     if show.brief && !show.by_node {
-        let wanted: Vec<RscIx> = cluster.top.iter().copied().filter(|r| !is_filtered(cluster, *r, show)).collect();
+        let wanted: Vec<RscIx> =
+            cluster.top.iter().copied().filter(|r| !is_filtered(cluster, *r, show)).collect();
         items = brief(cluster, &wanted, show);
         header = true;
     }

@@ -65,7 +65,11 @@ pub(crate) fn local_time(cluster: &Cluster, epoch_s: i64) -> String {
 
 /// The first `<nvpair>` of this name, wherever it is.
 pub(crate) fn any_option<'a>(cluster: &'a Cluster, name: &str) -> Option<&'a str> {
-    let pair = cluster.doc.root_element().descendants().find(|e| e.name() == "nvpair" && e.attr("name") == Some(name));
+    let pair = cluster
+        .doc
+        .root_element()
+        .descendants()
+        .find(|e| e.name() == "nvpair" && e.attr("name") == Some(name));
     pair.and_then(|e| e.attr("value"))
 }
 
@@ -156,10 +160,9 @@ pub fn maintenance(cluster: &Cluster) -> Option<Item> {
             "\n              *** Resource management is DISABLED ***",
             "  The cluster will not attempt to start, stop or recover services",
         ],
-        (_, true) => [
-            "\n    *** Resource management is DISABLED ***",
-            "  The cluster will keep all resources stopped",
-        ],
+        (_, true) => {
+            ["\n    *** Resource management is DISABLED ***", "  The cluster will keep all resources stopped"]
+        }
         _ => return None,
     };
     Some(Item::Raw(lines.join("\n")))
@@ -171,8 +174,10 @@ const HIDDEN_ATTRIBUTES: [&str; 6] = ["fail-count", "last-failure", "shutdown", 
 pub(crate) fn shown_attributes(cluster: &Cluster, node: NodeIx) -> Vec<(String, String)> {
     let hidden = |name: &str| HIDDEN_ATTRIBUTES.iter().any(|prefix| name.starts_with(prefix));
     let attrs = cluster.nodes[node].attrs.iter();
-    let mut shown: Vec<(String, String)> =
-        attrs.filter(|(name, _)| !hidden(name)).map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    let mut shown: Vec<(String, String)> = attrs
+        .filter(|(name, _)| !hidden(name))
+        .map(|(name, value)| (name.to_string(), value.to_string()))
+        .collect();
     shown.sort();
     shown
 }
@@ -186,7 +191,9 @@ pub(crate) fn expected_score(cluster: &Cluster, node: NodeIx, attr: &str) -> Opt
         }
         let param = |name: &str| {
             let sets = cluster.doc.element(r.xml).children_named("instance_attributes");
-            sets.flat_map(|s| s.children_named("nvpair")).find(|p| p.attr("name") == Some(name))?.attr("value")
+            sets.flat_map(|s| s.children_named("nvpair"))
+                .find(|p| p.attr("name") == Some(name))?
+                .attr("value")
         };
         if param("name").unwrap_or("pingd").eq_ignore_ascii_case(attr) {
             let hosts = param("host_list").map_or(0, |h| h.split(' ').count()) as i64;
@@ -234,7 +241,11 @@ pub(crate) struct RscHistory {
 }
 
 /// Histories of all nodes that are online.
-pub(crate) fn histories(cluster: &mut Cluster, show: &Show, operations: bool) -> Vec<(NodeIx, Vec<RscHistory>)> {
+pub(crate) fn histories(
+    cluster: &mut Cluster,
+    show: &Show,
+    operations: bool,
+) -> Vec<(NodeIx, Vec<RscHistory>)> {
     let doc = cluster.doc.clone();
     let mut out = Vec::new();
     let Some(status) = doc.root_element().child("status") else { return out };
@@ -248,7 +259,10 @@ pub(crate) fn histories(cluster: &mut Cluster, show: &Show, operations: bool) ->
         let mut list = Vec::new();
         for entry in entries {
             let Some(id) = entry.attr("id") else { continue };
-            let Some(rsc) = cluster.find_rsc(id).filter(|r| !resources::is_filtered(cluster, *r, show)) else { continue };
+            let Some(rsc) = cluster.find_rsc(id).filter(|r| !resources::is_filtered(cluster, *r, show))
+            else {
+                continue;
+            };
             let (fail_count, last_failure_s) = cluster.failures(node, rsc);
             let ops = shown_ops(cluster, entry.id());
             if if operations { !ops.is_empty() } else { fail_count > 0 } {
@@ -328,7 +342,10 @@ fn history(cluster: &mut Cluster, show: &Show, operations: bool) -> Option<Item>
         let entry = |of: &RscHistory| {
             let title = history_title(cluster, of);
             match operations {
-                true => Item::list(title, of.ops.iter().map(|op| Item::Line(op_line(cluster, *op, show))).collect()),
+                true => Item::list(
+                    title,
+                    of.ops.iter().map(|op| Item::Line(op_line(cluster, *op, show))).collect(),
+                ),
                 false => Item::Line(title),
             }
         };

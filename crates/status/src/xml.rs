@@ -185,9 +185,11 @@ impl Out<'_> {
         }
         self.set(at, "health", Some(health));
         self.set(at, "feature_set", nodes::feature_set(cluster, node));
-        for (name, value) in
-            [("shutdown", n.shutdown), ("expected_up", n.is(nf::EXPECTED_UP)), ("is_dc", cluster.dc == Some(node))]
-        {
+        for (name, value) in [
+            ("shutdown", n.shutdown),
+            ("expected_up", n.is(nf::EXPECTED_UP)),
+            ("is_dc", cluster.dc == Some(node)),
+        ] {
             self.set(at, name, Some(flag(value)));
         }
         self.set(at, "resources_running", Some(&n.running.len().to_string()));
@@ -303,11 +305,16 @@ impl Out<'_> {
         let Some(data) = &r.bundle else { return };
         let at = self.add(parent, "bundle", &[("id", &r.id), ("type", data.agent)]);
         self.set(at, "image", data.image.as_deref());
-        let bits =
-            [("unique", rf::UNIQUE), ("maintenance", rf::MAINTENANCE), ("managed", rf::MANAGED), ("failed", rf::FAILED)];
+        let bits = [
+            ("unique", rf::UNIQUE),
+            ("maintenance", rf::MAINTENANCE),
+            ("managed", rf::MANAGED),
+            ("failed", rf::FAILED),
+        ];
         self.flags(at, r, &bits);
         self.set(at, "description", resources::description(cluster, rsc, self.show));
-        for replica in data.replicas.iter().filter(|p| !resources::elsewhere(cluster, p.container, self.show)) {
+        for replica in data.replicas.iter().filter(|p| !resources::elsewhere(cluster, p.container, self.show))
+        {
             let place = self.add(at, "replica", &[("id", &replica.offset.to_string())]);
             bundle::parts(replica).for_each(|p| self.resource(place, p));
         }
@@ -337,7 +344,11 @@ impl Out<'_> {
         for (node, histories) in all.iter().filter(|(_, list)| !list.is_empty()) {
             let at = self.add(list, "node", &[("name", self.cluster.node_name(*node))]);
             for of in histories {
-                let entry = self.add(at, "resource_history", &[("id", &of.id), ("orphan", "false"), ("removed", "false")]);
+                let entry = self.add(
+                    at,
+                    "resource_history",
+                    &[("id", &of.id), ("orphan", "false"), ("removed", "false")],
+                );
                 let threshold = self.cluster.rscs[of.rsc].migration_threshold.to_string();
                 self.set(entry, "migration-threshold", Some(&threshold));
                 let count = Some(of.fail_count.to_string()).filter(|_| of.fail_count > 0);
@@ -394,7 +405,10 @@ impl Out<'_> {
         self.set(at, "call", attr("call-id"));
         self.set(at, "status", Some(sections::status_text(number("op-status"))));
         if number("last-rc-change") > 0 {
-            let when = scheduler::iso8601::Time::from_epoch(number("last-rc-change"), i64::from(cluster.opts.utc_offset_s));
+            let when = scheduler::iso8601::Time::from_epoch(
+                number("last-rc-change"),
+                i64::from(cluster.opts.utc_offset_s),
+            );
             self.set(at, "last-rc-change", Some(&when.zoned_text()));
             self.set(at, "queued", attr("queue-time"));
             self.set(at, "exec", attr("exec-time"));

@@ -351,9 +351,9 @@ pub fn create_file(dir: impl AsFd, name: &str, length: u64, mode: u32) -> Result
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = rustix::fs::openat(&dir, name, flags, Mode::from_raw_mode(mode))?;
-    // Reserve the pages now: a full /dev/shm must be an error here, not a SIGBUS later.
-    let reserved = rustix::fs::fallocate(&fd, rustix::fs::FallocateFlags::empty(), 0, length);
-    if let Err(e) = reserved {
+    // Pages come with their first use: most of a ring is never touched. A full file system then shows as a poisoned
+    // mapping, not as a signal.
+    if let Err(e) = rustix::fs::ftruncate(&fd, length) {
         let _ = rustix::fs::unlinkat(&dir, name, rustix::fs::AtFlags::empty());
         return Err(e);
     }

@@ -12,6 +12,7 @@ mod mon;
 mod node;
 mod resource;
 pub mod session;
+mod what_if;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -33,6 +34,7 @@ pub const ENTRIES: &[(&str, Entry)] = &[
     ("attrd_updater", attribute::attrd_updater),
     ("crm_diff", misc::crm_diff),
     ("crm_error", misc::crm_error),
+    ("crm_simulate", what_if::crm_simulate),
 ];
 
 /// The file that stands for the running configuration.

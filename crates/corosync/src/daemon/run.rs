@@ -21,8 +21,6 @@ const LEAVE_LIMIT: Duration = Duration::from_millis(500);
 /// Use of the send queue above which clients wait, and below which they go on, in percent.
 const QUEUE_HIGH_PERCENT: usize = 70;
 const QUEUE_LOW_PERCENT: usize = 30;
-/// Rounds that one turn spends on settling the cores; the rest waits for the next turn.
-const SETTLE_ROUNDS: usize = 64;
 
 impl Daemon {
     /// Runs until somebody ends it.
@@ -90,9 +88,11 @@ impl Daemon {
         }
     }
 
-    /// Moves everything between the cores until they are quiet.
+    /// Moves everything between the cores until they are quiet. Each event of the ring is handled
+    /// once and no answer to it makes another before the token comes round, so this ends; and the
+    /// ring must not see its next packet before.
     fn settle(&mut self, now: Instant) {
-        for _ in 0..SETTLE_ROUNDS {
+        loop {
             let mut moved = self.take_outputs(now);
             if let Some(event) = self.ring.poll_event() {
                 self.engine.handle_event(now, event);

@@ -75,8 +75,9 @@ struct Tour<'a> {
     blackouts: Vec<(&'static str, WatchReport)>,
 }
 
-/// Runs the tour in a lab of its own and returns the exit status: 0 if every check passed.
-pub(crate) fn run(program: &Path, stack: Stack) -> Result<i32> {
+/// Runs the tour in a lab of its own and returns the exit status: 0 if every check passed. With `keep` a lab in which
+/// something failed stays up, to be looked at.
+pub(crate) fn run(program: &Path, stack: Stack, keep: bool) -> Result<i32> {
     let start = Instant::now();
     // Before any thread is made, so that all of them leave these signals to the one that waits.
     let signals = sys::SignalFd::new(&[SIGINT, SIGTERM, SIGHUP]);
@@ -101,8 +102,17 @@ pub(crate) fn run(program: &Path, stack: Stack) -> Result<i32> {
             }
         }
     }
-    lab.down()?;
-    Ok(tour.summary(start.elapsed()))
+    let status = tour.summary(start.elapsed());
+    if keep && status != 0 {
+        println!(
+            "  The lab is still up: export {}={}",
+            crate::layout::DIRECTORY_VARIABLE,
+            lab.dir().display()
+        );
+    } else {
+        lab.down()?;
+    }
+    Ok(status)
 }
 
 fn take_down_when_interrupted(lab: Lab, signals: sys::SignalFd) {
@@ -124,7 +134,9 @@ impl Tour<'_> {
         };
         println!("{prompt}{command}");
         let watch = step.measured.and_then(|_| {
-            self.lab.watch(&WatchOptions { seconds: WATCH_SECONDS, ..WatchOptions::default() }).ok()
+            self.lab
+                .watch(&WatchOptions { seconds: WATCH_SECONDS, interval_ms: 1, ..WatchOptions::default() })
+                .ok()
         });
         if watch.is_some() {
             // So that the watch has seen the address before it goes away.

@@ -13,6 +13,9 @@ const ROWS: u16 = 40;
 /// Longest wait for the program to say what is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Between a prompt and the keys: programs throw away what is typed before they have switched the echo off.
+const TYPING_PAUSE: Duration = Duration::from_millis(60);
+
 /// Waits until the screen shows the first text, then types the second.
 pub(super) type Typing = (&'static str, &'static str);
 
@@ -38,6 +41,7 @@ pub(super) fn run(lab: &Lab, host: &str, line: &str, typing: &[Typing]) -> Resul
     let mut from = 0;
     for (shown, keys) in typing {
         wait_for(&terminal, &mut child, &mut screen, &mut from, shown)?;
+        std::thread::sleep(TYPING_PAUSE);
         // A program that has ended reads no more.
         let _ = rustix::io::write(&terminal.person, keys.as_bytes());
     }

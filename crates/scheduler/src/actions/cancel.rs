@@ -5,7 +5,13 @@ use crate::model::*;
 use crate::text::{Str, op_key};
 
 impl Cluster {
-    pub(crate) fn cancel_action(&mut self, rsc: RscIx, task: &str, interval: u32, node: Option<NodeIx>) -> ActIx {
+    pub(crate) fn cancel_action(
+        &mut self,
+        rsc: RscIx,
+        task: &str,
+        interval: u32,
+        node: Option<NodeIx>,
+    ) -> ActIx {
         let key = op_key(&self.rscs[rsc].id, task, interval);
         let cancel = self.custom_action(Some(rsc), key, Str::lit("cancel"), node, false);
         let action = &mut self.actions[cancel];
@@ -16,7 +22,14 @@ impl Cluster {
         cancel
     }
 
-    pub(crate) fn schedule_cancel(&mut self, rsc: RscIx, call_id: Option<&str>, task: &str, interval: u32, node: NodeIx) {
+    pub(crate) fn schedule_cancel(
+        &mut self,
+        rsc: RscIx,
+        call_id: Option<&str>,
+        task: &str,
+        interval: u32,
+        node: NodeIx,
+    ) {
         let cancel = self.cancel_action(rsc, task, interval, Some(node));
         if let Some(call_id) = call_id {
             self.actions[cancel].meta.set(Str::lit("call-id"), call_id);

@@ -83,7 +83,13 @@ impl Cluster {
     }
 
     /// A resource's actions for a task (without interval).
-    pub(crate) fn rsc_actions(&mut self, rsc: RscIx, node: Option<NodeIx>, task: &str, exact: bool) -> Vec<ActIx> {
+    pub(crate) fn rsc_actions(
+        &mut self,
+        rsc: RscIx,
+        node: Option<NodeIx>,
+        task: &str,
+        exact: bool,
+    ) -> Vec<ActIx> {
         let key = op_key(&self.rscs[rsc].id, task, 0);
         if exact { self.find_actions_exact(rsc, &key, node) } else { self.find_actions(rsc, &key, node) }
     }
@@ -104,7 +110,14 @@ impl Cluster {
         })
     }
 
-    fn new_action(&mut self, rsc: Option<RscIx>, key: Str, task: Str, node: Option<NodeIx>, optional: bool) -> ActIx {
+    fn new_action(
+        &mut self,
+        rsc: Option<RscIx>,
+        key: Str,
+        task: Str,
+        node: Option<NodeIx>,
+        optional: bool,
+    ) -> ActIx {
         let mut action = Action {
             rsc,
             node,
@@ -245,7 +258,13 @@ impl Cluster {
     }
 
     /// A pseudo-action of a collective resource.
-    pub(crate) fn rsc_pseudo_action(&mut self, rsc: RscIx, task: &'static str, optional: bool, runnable: bool) -> ActIx {
+    pub(crate) fn rsc_pseudo_action(
+        &mut self,
+        rsc: RscIx,
+        task: &'static str,
+        optional: bool,
+        runnable: bool,
+    ) -> ActIx {
         let key = op_key(&self.rscs[rsc].id, task, 0);
         let action = self.custom_action(Some(rsc), key, Str::lit(task), None, optional);
         self.actions[action].flags |= af::PSEUDO;
@@ -255,7 +274,13 @@ impl Cluster {
         action
     }
 
-    fn simple_action(&mut self, rsc: RscIx, task: &'static str, node: Option<NodeIx>, optional: bool) -> ActIx {
+    fn simple_action(
+        &mut self,
+        rsc: RscIx,
+        task: &'static str,
+        node: Option<NodeIx>,
+        optional: bool,
+    ) -> ActIx {
         let key = op_key(&self.rscs[rsc].id, task, 0);
         self.custom_action(Some(rsc), key, Str::lit(task), node, optional)
     }

@@ -66,7 +66,9 @@ impl Cluster {
             }
         };
         let delay = "priority-fencing-delay";
-        if self.config.priority_fencing_ms > 0 && (priority_delay || self.actions[action].meta.contains(delay)) {
+        if self.config.priority_fencing_ms > 0
+            && (priority_delay || self.actions[action].meta.contains(delay))
+        {
             let seconds = self.priority_delay_s(node);
             self.actions[action].meta.set(Str::lit(delay), seconds.to_string());
         }
@@ -143,7 +145,13 @@ impl Cluster {
     }
 
     /// Unfences a node, or all nodes where a changed device may run.
-    pub(crate) fn trigger_unfencing(&mut self, rsc: Option<RscIx>, node: Option<NodeIx>, reason: &str, dependency: Option<ActIx>) {
+    pub(crate) fn trigger_unfencing(
+        &mut self,
+        rsc: Option<RscIx>,
+        node: Option<NodeIx>,
+        reason: &str,
+        dependency: Option<ActIx>,
+    ) {
         if !self.config.enable_unfencing || rsc.is_some_and(|r| !self.rscs[r].is(rf::FENCE_DEVICE)) {
             return;
         }
@@ -292,7 +300,11 @@ impl Cluster {
         let unfence = self.fence_op(node, Some("on"), true, None, false);
         let stop = crate::text::op_key(&self.rscs[rsc].id, "stop", 0);
         let start = crate::text::op_key(&self.rscs[rsc].id, "start", 0);
-        self.new_ordering((Some(rsc), Some(stop), None), (None, None, Some(unfence)), ar::ORDERED | ar::IF_ON_SAME_NODE);
+        self.new_ordering(
+            (Some(rsc), Some(stop), None),
+            (None, None, Some(unfence)),
+            ar::ORDERED | ar::IF_ON_SAME_NODE,
+        );
         self.new_ordering(
             (None, None, Some(unfence)),
             (Some(rsc), Some(start), None),

@@ -29,10 +29,21 @@ impl Cluster {
         let stop = self.stop_action(rsc, Some(current), true);
         let id = self.rscs[rsc].id.clone();
         let to = (!partial).then(|| {
-            self.custom_action(Some(rsc), op_key(&id, "migrate_to", 0), Str::lit("migrate_to"), Some(current), true)
+            self.custom_action(
+                Some(rsc),
+                op_key(&id, "migrate_to", 0),
+                Str::lit("migrate_to"),
+                Some(current),
+                true,
+            )
         });
-        let from =
-            self.custom_action(Some(rsc), op_key(&id, "migrate_from", 0), Str::lit("migrate_from"), assigned, true);
+        let from = self.custom_action(
+            Some(rsc),
+            op_key(&id, "migrate_from", 0),
+            Str::lit("migrate_from"),
+            assigned,
+            true,
+        );
         self.actions[start].flags |= af::MIGRATABLE | af::PSEUDO;
         self.actions[stop].flags |= af::MIGRATABLE;
         self.actions[from].flags |= af::MIGRATABLE;
@@ -79,7 +90,8 @@ impl Cluster {
             Some(action) => self.actions[action].task.clone(),
             None => key.as_deref().and_then(parse_op_key).map_or(Str::lit(""), |(_, task, _)| task.into()),
         };
-        let (first_task, then_task) = (task(order.first, &order.first_task), task(order.then, &order.then_task));
+        let (first_task, then_task) =
+            (task(order.first, &order.first_task), task(order.then, &order.then_task));
         let partial = self.rscs[then].partial_target.is_some();
         let unmigratable = if first_migrates { ar::IF_FIRST_UNMIGRATABLE } else { 0 };
         let mut add = |a: &str, b: &str, flags: u32| {

@@ -126,7 +126,8 @@ impl Cluster {
         for action in r.actions.iter().rev() {
             let a = &self.actions[*action];
             let Some(node) = a.node.filter(|_| !a.is(af::OPTIONAL)) else { continue };
-            if !(a.task == "stop" && self.nodes[node].unclean) && !a.is(af::RUNNABLE) {
+            let stop_by_fencing = a.task == "stop" && self.nodes[node].unclean;
+            if !stop_by_fencing && !a.is(af::RUNNABLE) {
                 continue;
             }
             let entry = (rsc, Some(node));
@@ -170,13 +171,15 @@ impl Cluster {
                 nodes.push(&self.nodes[*node].name);
             }
         }
-        let text = |words: Vec<&str>| Str::from(if words.is_empty() { " ".to_string() } else { words.join(" ") });
+        let text =
+            |words: Vec<&str>| Str::from(if words.is_empty() { " ".to_string() } else { words.join(" ") });
         (text(rscs), text(nodes))
     }
 
     fn notify_keys(&mut self, rsc: RscIx, data: &mut NotifyData) {
         let mut keys: Vec<(Str, Str)> = Vec::new();
-        let add = |keys: &mut Vec<(Str, Str)>, name: &'static str, value: Str| keys.push((Str::lit(name), value));
+        let add =
+            |keys: &mut Vec<(Str, Str)>, name: &'static str, value: Str| keys.push((Str::lit(name), value));
         let (rscs, nodes) = self.entry_names(&data.stop, true);
         let mut required = *rscs != *" " && data.action == "stop";
         add(&mut keys, "notify_stop_resource", rscs);
@@ -269,7 +272,9 @@ impl Cluster {
         }
         match &*data.action {
             "stop" | "demote" if self.rscs[rsc].role != Role::Stopped => self.notify_going_down(rsc, data),
-            "start" | "promote" if self.rscs[rsc].next_role != Role::Stopped => self.notify_coming_up(rsc, data),
+            "start" | "promote" if self.rscs[rsc].next_role != Role::Stopped => {
+                self.notify_coming_up(rsc, data)
+            }
             _ => {}
         }
     }

@@ -204,8 +204,10 @@ impl Cluster {
                 let unfence = self.fence_op(node, Some("on"), true, None, false);
                 self.order_actions(stop, unfence, ar::THEN_IMPLIES_FIRST);
                 if !self.is_unfenced(node) {
-                    let text =
-                        format!("Stopping {} until {} can be unfenced", self.rscs[rsc].id, self.nodes[node].name);
+                    let text = format!(
+                        "Stopping {} until {} can be unfenced",
+                        self.rscs[rsc].id, self.nodes[node].name
+                    );
                     self.error(text);
                 }
             }

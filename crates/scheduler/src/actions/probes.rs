@@ -81,7 +81,11 @@ impl Cluster {
         if g.role == Role::Stopped {
             if g.assigned.is_some_and(|n| !g.probed_on(n)) {
                 let probe = op_key(&g.id, "monitor", 0);
-                self.new_ordering((Some(guest), Some(probe), None), (Some(top), Some(start), None), ar::ORDERED);
+                self.new_ordering(
+                    (Some(guest), Some(probe), None),
+                    (Some(top), Some(start), None),
+                    ar::ORDERED,
+                );
             }
             return false;
         }
@@ -278,7 +282,9 @@ impl Cluster {
         self.actions[after].flags |= af::DETECT_LOOP;
         marked.push(after);
         let after_rsc = self.actions[after].rsc;
-        if let Some(rsc) = after_rsc.filter(|r| self.rscs[*r].variant == Variant::Primitive && *r != probe_rsc) {
+        if let Some(rsc) =
+            after_rsc.filter(|r| self.rscs[*r].variant == Variant::Primitive && *r != probe_rsc)
+        {
             let then = match &*self.actions[after].task {
                 "start" => self.rsc_actions(rsc, None, "stop", false),
                 "promote" => self.rsc_actions(rsc, None, "demote", false),

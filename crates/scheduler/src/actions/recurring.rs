@@ -48,7 +48,9 @@ impl Cluster {
             self.error(format!("Ignoring {id} because {name} action cannot be recurring"));
             return None;
         }
-        let same = |o: &&OpConfig| o.name.as_ref() == Some(&name) && o.interval_ms == op.interval_ms && o.id.is_some();
+        let same = |o: &&OpConfig| {
+            o.name.as_ref() == Some(&name) && o.interval_ms == op.interval_ms && o.id.is_some()
+        };
         if self.rscs[rsc].ops.iter().filter(same).count() > 1 {
             self.error(format!(
                 "Operation {id} is a duplicate (do not use same name and interval combination more than once per resource)"
@@ -157,7 +159,8 @@ impl Cluster {
                 continue;
             }
             let optional = !self.find_actions_exact(rsc, &op.key, Some(other)).is_empty();
-            let monitor = self.custom_action(Some(rsc), op.key.clone(), op.name.clone(), Some(other), optional);
+            let monitor =
+                self.custom_action(Some(rsc), op.key.clone(), op.name.clone(), Some(other), optional);
             self.expect_result(monitor, NOT_RUNNING);
             if self.rscs[rsc].is(rf::MANAGED) {
                 for probe in self.rsc_actions(rsc, Some(other), "monitor", false) {
@@ -174,7 +177,8 @@ impl Cluster {
     fn order_after_stops(&mut self, rsc: RscIx, node: NodeIx, action: ActIx) {
         let managed = self.rscs[rsc].is(rf::MANAGED);
         for stop in self.rsc_actions(rsc, Some(node), "stop", true) {
-            let (optional, runnable) = (self.actions[stop].is(af::OPTIONAL), self.actions[stop].is(af::RUNNABLE));
+            let (optional, runnable) =
+                (self.actions[stop].is(af::OPTIONAL), self.actions[stop].is(af::RUNNABLE));
             if !optional && !self.actions[action].is(af::OPTIONAL) && !managed {
                 self.actions[action].flags |= af::OPTIONAL;
             }

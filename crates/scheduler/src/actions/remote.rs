@@ -75,10 +75,16 @@ impl Cluster {
             let Some(rsc) = a.rsc else { continue };
             if self.rscs[rsc].is(rf::REMOTE_CONNECTION) && a.task == "clear_failcount" {
                 let start = op_key(&self.rscs[rsc].id, "start", 0);
-                self.new_ordering((Some(rsc), None, Some(action)), (Some(rsc), Some(start), None), ar::ORDERED);
+                self.new_ordering(
+                    (Some(rsc), None, Some(action)),
+                    (Some(rsc), Some(start), None),
+                    ar::ORDERED,
+                );
                 continue;
             }
-            let Some(node) = a.node.filter(|n| self.nodes[*n].is_remote && !a.is(af::PSEUDO)) else { continue };
+            let Some(node) = a.node.filter(|n| self.nodes[*n].is_remote && !a.is(af::PSEUDO)) else {
+                continue;
+            };
             let Some(remote) = self.nodes[node].remote else { continue };
             if a.task == "start" {
                 self.order_stops_elsewhere(rsc, node, remote);
@@ -96,7 +102,11 @@ impl Cluster {
             let o = &self.actions[other];
             if o.node != Some(node) && o.task == "stop" {
                 let start = op_key(&self.rscs[remote].id, "start", 0);
-                self.new_ordering((Some(remote), Some(start), None), (Some(rsc), None, Some(other)), ar::ORDERED);
+                self.new_ordering(
+                    (Some(remote), Some(start), None),
+                    (Some(rsc), None, Some(other)),
+                    ar::ORDERED,
+                );
             }
         }
     }

@@ -5,7 +5,12 @@ use crate::model::*;
 use crate::text::merge_sort;
 
 impl Cluster {
-    pub(super) fn assign_bundle(&mut self, bundle: RscIx, prefer: Option<NodeIx>, stop_if_fail: bool) -> Option<NodeIx> {
+    pub(super) fn assign_bundle(
+        &mut self,
+        bundle: RscIx,
+        prefer: Option<NodeIx>,
+        stop_if_fail: bool,
+    ) -> Option<NodeIx> {
         self.rscs[bundle].flags |= rf::ASSIGNING;
         self.show_scores(bundle, "pcmk__bundle_assign");
         let mut containers = self.containers(bundle);
@@ -84,7 +89,12 @@ impl Cluster {
         nodes.into_iter().filter_map(|n| self.bundle_host(n)).find_map(on)
     }
 
-    pub(super) fn colocate_with_bundle(&mut self, dependent: RscIx, bundle: RscIx, colocation: ColocIx) -> i32 {
+    pub(super) fn colocate_with_bundle(
+        &mut self,
+        dependent: RscIx,
+        bundle: RscIx,
+        colocation: ColocIx,
+    ) -> i32 {
         if self.rscs[bundle].is(rf::UNASSIGNED) {
             return 0;
         }

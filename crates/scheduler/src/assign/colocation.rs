@@ -149,7 +149,13 @@ impl Cluster {
     }
 
     /// What a colocation affects, between these two parts of its resources.
-    pub(crate) fn affects(&self, dependent: RscIx, primary: RscIx, colocation: ColocIx, preview: bool) -> Affects {
+    pub(crate) fn affects(
+        &self,
+        dependent: RscIx,
+        primary: RscIx,
+        colocation: ColocIx,
+        preview: bool,
+    ) -> Affects {
         let c = &self.colocations[colocation];
         if !preview && self.rscs[primary].is(rf::UNASSIGNED) {
             return Affects::Nothing;
@@ -166,12 +172,22 @@ impl Cluster {
             return Affects::Nothing;
         }
         let fits = |wanted: Role, rsc: RscIx| wanted == Role::Unknown || wanted == self.rscs[rsc].next_role;
-        if fits(c.dependent_role, d) && fits(c.primary_role, p) { Affects::Location } else { Affects::Nothing }
+        if fits(c.dependent_role, d) && fits(c.primary_role, p) {
+            Affects::Location
+        } else {
+            Affects::Nothing
+        }
     }
 
     /// Applies a colocation to the scores or the priority of its dependent. Returns the change of
     /// priority.
-    pub(crate) fn apply_coloc_score(&mut self, dependent: RscIx, primary: RscIx, colocation: ColocIx, for_dependent: bool) -> i32 {
+    pub(crate) fn apply_coloc_score(
+        &mut self,
+        dependent: RscIx,
+        primary: RscIx,
+        colocation: ColocIx,
+        for_dependent: bool,
+    ) -> i32 {
         let variant = if for_dependent { self.rscs[dependent].variant } else { self.rscs[primary].variant };
         match (variant, for_dependent) {
             (Variant::Primitive, true) => self.apply_coloc_score(dependent, primary, colocation, false),
@@ -249,7 +265,13 @@ impl Cluster {
     }
 
     /// Keeps only nodes on which the primary is; with `merge`, adds the scores given with them.
-    pub(crate) fn intersect_nodes(&mut self, dependent: RscIx, primaries: &[(NodeIx, i32)], merge: bool, colocation: ColocIx) {
+    pub(crate) fn intersect_nodes(
+        &mut self,
+        dependent: RscIx,
+        primaries: &[(NodeIx, i32)],
+        merge: bool,
+        colocation: ColocIx,
+    ) {
         let old = self.rscs[dependent].allowed.clone();
         for node in row_nodes(&old) {
             let Some(cell) = slot_mut(&mut self.rscs[dependent].allowed, node) else { continue };
@@ -367,11 +389,13 @@ impl Cluster {
             }
         }
         for colocation in self.with_this_colocations(rsc) {
-            let (dependent, score) = (self.colocations[colocation].dependent, self.colocations[colocation].score);
+            let (dependent, score) =
+                (self.colocations[colocation].dependent, self.colocations[colocation].score);
             if dependent == orig || (self.is_clone(rsc) && !self.is_clone(dependent)) {
                 continue;
             }
-            if score == base::INFINITY && self.affects(dependent, rsc, colocation, true) == Affects::Location {
+            if score == base::INFINITY && self.affects(dependent, rsc, colocation, true) == Affects::Location
+            {
                 self.colocated_resources(dependent, Some(orig), list);
             }
         }

@@ -4,7 +4,12 @@ use crate::cluster::{Cluster, add_scores};
 use crate::model::*;
 
 impl Cluster {
-    pub(super) fn assign_group(&mut self, group: RscIx, prefer: Option<NodeIx>, stop_if_fail: bool) -> Option<NodeIx> {
+    pub(super) fn assign_group(
+        &mut self,
+        group: RscIx,
+        prefer: Option<NodeIx>,
+        stop_if_fail: bool,
+    ) -> Option<NodeIx> {
         if !self.rscs[group].is(rf::UNASSIGNED) {
             return self.rscs[group].assigned;
         }

@@ -9,7 +9,12 @@ use std::cmp::Ordering as Cmp;
 use std::collections::HashMap;
 
 impl Cluster {
-    pub(super) fn assign_clone(&mut self, clone: RscIx, prefer: Option<NodeIx>, stop_if_fail: bool) -> Option<NodeIx> {
+    pub(super) fn assign_clone(
+        &mut self,
+        clone: RscIx,
+        prefer: Option<NodeIx>,
+        stop_if_fail: bool,
+    ) -> Option<NodeIx> {
         if !self.rscs[clone].is(rf::UNASSIGNED) || self.rscs[clone].is(rf::ASSIGNING) {
             return None;
         }
@@ -136,7 +141,12 @@ impl Cluster {
         }
     }
 
-    fn assign_instance(&mut self, instance: RscIx, prefer: Option<NodeIx>, max_per_node: i32) -> Option<NodeIx> {
+    fn assign_instance(
+        &mut self,
+        instance: RscIx,
+        prefer: Option<NodeIx>,
+        max_per_node: i32,
+    ) -> Option<NodeIx> {
         if self.rscs[instance].is(rf::ASSIGNING) {
             return None;
         }
@@ -202,7 +212,13 @@ impl Cluster {
     }
 
     /// Assigns the instances of a collective: first those that may stay, then the rest.
-    pub(super) fn assign_instances(&mut self, collective: RscIx, instances: &[RscIx], max_total: i32, max_per_node: i32) {
+    pub(super) fn assign_instances(
+        &mut self,
+        collective: RscIx,
+        instances: &[RscIx],
+        max_total: i32,
+        max_per_node: i32,
+    ) {
         let mut available_nodes = 0;
         for node in row_nodes(&self.rscs[collective].allowed) {
             if let Some(cell) = slot_mut(&mut self.rscs[collective].allowed, node) {
@@ -240,7 +256,11 @@ impl Cluster {
     // What instances have to do with those of other collectives
 
     pub(crate) fn instances(&self, rsc: RscIx) -> Vec<RscIx> {
-        if self.rscs[rsc].variant == Variant::Bundle { self.containers(rsc) } else { self.rscs[rsc].children.clone() }
+        if self.rscs[rsc].variant == Variant::Bundle {
+            self.containers(rsc)
+        } else {
+            self.rscs[rsc].children.clone()
+        }
     }
 
     pub(crate) fn instance_matches(
@@ -314,9 +334,10 @@ impl Cluster {
         if !self.is_clone(collective) {
             return;
         }
-        let known = self.rscs[collective].clone.as_ref().map_or((true, true), |c| {
-            (c.start_notify.is_some(), c.stop_notify.is_some())
-        });
+        let known = self.rscs[collective]
+            .clone
+            .as_ref()
+            .map_or((true, true), |c| (c.start_notify.is_some(), c.stop_notify.is_some()));
         if !known.0 {
             let data = self.notify_ops(collective, "start", Some(start), Some(started));
             self.set_clone_data(collective, |c| c.start_notify = data);

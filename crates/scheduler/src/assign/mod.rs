@@ -37,7 +37,12 @@ impl Cluster {
     }
 
     /// Assigns a resource. With `stop_if_fail`, one that can run nowhere is to stop.
-    pub(crate) fn assign(&mut self, rsc: RscIx, prefer: Option<NodeIx>, stop_if_fail: bool) -> Option<NodeIx> {
+    pub(crate) fn assign(
+        &mut self,
+        rsc: RscIx,
+        prefer: Option<NodeIx>,
+        stop_if_fail: bool,
+    ) -> Option<NodeIx> {
         match self.rscs[rsc].variant {
             Variant::Primitive => self.assign_primitive(rsc, prefer, stop_if_fail),
             Variant::Group => self.assign_group(rsc, prefer, stop_if_fail),
@@ -167,7 +172,8 @@ impl Cluster {
         }
         let Some(lock) = self.rscs[rsc].lock_node else { return };
         if self.config.shutdown_lock_ms > 0 {
-            let until = self.rscs[rsc].lock_time + i64::from(crate::text::ms_to_s(self.config.shutdown_lock_ms));
+            let until =
+                self.rscs[rsc].lock_time + i64::from(crate::text::ms_to_s(self.config.shutdown_lock_ms));
             self.recheck(until + 1);
         }
         for node in self.node_order.clone() {

@@ -17,11 +17,13 @@ impl Cluster {
         self.sort_nodes(&mut nodes, row, running);
         let score = |node: NodeIx| slot(row, node).map_or(-base::INFINITY, |s| s.score);
         let best = nodes.first().copied();
-        let mut chosen = prefer
-            .filter(|p| slot(row, *p).is_some() && best.is_some_and(|b| score(*p) >= score(b)) && self.slot_up(row, *p));
+        let mut chosen = prefer.filter(|p| {
+            slot(row, *p).is_some() && best.is_some_and(|b| score(*p) >= score(b)) && self.slot_up(row, *p)
+        });
         if let (None, Some(best)) = (chosen, best) {
             chosen = Some(best);
-            let unique = self.rscs[rsc].parent.is_some_and(|p| self.is_clone(p) && self.rscs[p].is(rf::UNIQUE));
+            let unique =
+                self.rscs[rsc].parent.is_some_and(|p| self.is_clone(p) && self.rscs[p].is(rf::UNIQUE));
             if !unique && score(best) > 0 && self.node_up(best) {
                 // The running node comes from the history: its own score decides, not the row's.
                 let stays = running.filter(|n| self.nodes[*n].base.score >= 0 && self.node_up(*n));
@@ -41,7 +43,12 @@ impl Cluster {
         self.assign_to(rsc, chosen, false, stop_if_fail);
     }
 
-    pub(super) fn assign_primitive(&mut self, rsc: RscIx, prefer: Option<NodeIx>, stop_if_fail: bool) -> Option<NodeIx> {
+    pub(super) fn assign_primitive(
+        &mut self,
+        rsc: RscIx,
+        prefer: Option<NodeIx>,
+        stop_if_fail: bool,
+    ) -> Option<NodeIx> {
         if let Some(parent) = self.rscs[rsc].parent.filter(|p| !self.rscs[*p].is(rf::ASSIGNING)) {
             self.assign(parent, prefer, stop_if_fail);
         }
@@ -120,7 +127,13 @@ impl Cluster {
 
     /// Assigns a resource, with everything in it, to a node (given with its score) or to none.
     /// Tells whether that changed anything.
-    pub(crate) fn assign_to(&mut self, rsc: RscIx, node: Option<(NodeIx, i32)>, force: bool, stop_if_fail: bool) -> bool {
+    pub(crate) fn assign_to(
+        &mut self,
+        rsc: RscIx,
+        node: Option<(NodeIx, i32)>,
+        force: bool,
+        stop_if_fail: bool,
+    ) -> bool {
         let children = self.rscs[rsc].children.clone();
         if !children.is_empty() {
             let mut changed = false;

@@ -24,7 +24,9 @@ impl Cluster {
                     continue;
                 }
                 let score = self.promotion_score(child, node).unwrap_or(0);
-                if score > 0 && let Some(cell) = slot_mut(&mut self.rscs[child].allowed, node) {
+                if score > 0
+                    && let Some(cell) = slot_mut(&mut self.rscs[child].allowed, node)
+                {
                     let old = cell.score;
                     cell.score = add_scores(cell.score, score);
                     let new = cell.score;
@@ -41,7 +43,8 @@ impl Cluster {
     fn promotion_score(&mut self, rsc: RscIx, node: NodeIx) -> Option<i32> {
         let children = self.rscs[rsc].children.clone();
         if !children.is_empty() {
-            let scores: Vec<Option<i32>> = children.into_iter().map(|c| self.promotion_score(c, node)).collect();
+            let scores: Vec<Option<i32>> =
+                children.into_iter().map(|c| self.promotion_score(c, node)).collect();
             let any = scores.iter().any(Option::is_some);
             return any.then(|| scores.into_iter().flatten().sum());
         }
@@ -277,7 +280,12 @@ impl Cluster {
         self.guest_launcher(node).is_none_or(|l| self.place(l, at::ASSIGNED).is_some())
     }
 
-    pub(super) fn dependent_with_promotable(&mut self, primary: RscIx, dependent: RscIx, colocation: ColocIx) {
+    pub(super) fn dependent_with_promotable(
+        &mut self,
+        primary: RscIx,
+        dependent: RscIx,
+        colocation: ColocIx,
+    ) {
         let c = self.colocations[colocation].clone();
         let mut nodes = Vec::new();
         for instance in self.rscs[primary].children.clone() {
@@ -314,9 +322,15 @@ impl Cluster {
         }
     }
 
-    pub(super) fn promotable_dependent_priority(&mut self, primary: RscIx, dependent: RscIx, colocation: ColocIx) -> i32 {
+    pub(super) fn promotable_dependent_priority(
+        &mut self,
+        primary: RscIx,
+        dependent: RscIx,
+        colocation: ColocIx,
+    ) -> i32 {
         let c = self.colocations[colocation].clone();
-        let found = self.compatible_instance(dependent, primary, c.primary_role, false, Some(&c.node_attribute));
+        let found =
+            self.compatible_instance(dependent, primary, c.primary_role, false, Some(&c.node_attribute));
         if found.is_some() {
             self.rscs[dependent].priority = add_scores(self.rscs[dependent].priority, c.score);
             return c.score;

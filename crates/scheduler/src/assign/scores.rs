@@ -36,7 +36,10 @@ impl Cluster {
     pub(crate) fn has_influence(&self, colocation: ColocIx, rsc: Option<RscIx>) -> bool {
         let c = &self.colocations[colocation];
         let r = &self.rscs[rsc.unwrap_or(c.primary)];
-        if self.rscs[c.dependent].is(rf::REMOTE_NESTING_ALLOWED) && !r.is(rf::FAILED) && r.active_nodes.len() == 1 {
+        if self.rscs[c.dependent].is(rf::REMOTE_NESTING_ALLOWED)
+            && !r.is(rf::FAILED)
+            && r.active_nodes.len() == 1
+        {
             return false;
         }
         c.influence || r.active_nodes.is_empty()
@@ -86,9 +89,18 @@ impl Cluster {
         self.rscs[rsc].allowed.iter().filter(|s| s.present && s.score >= 0).count() == 1
     }
 
-    fn add_matching(&mut self, work: &mut Row, source: RscIx, target: RscIx, colocation: ColocIx, factor: f32, positive: bool) {
+    fn add_matching(
+        &mut self,
+        work: &mut Row,
+        source: RscIx,
+        target: RscIx,
+        colocation: ColocIx,
+        factor: f32,
+        positive: bool,
+    ) {
         let attr = self.colocations[colocation].node_attribute.clone();
-        let (primary, dependent) = (self.colocations[colocation].primary, self.colocations[colocation].dependent);
+        let (primary, dependent) =
+            (self.colocations[colocation].primary, self.colocations[colocation].dependent);
         let row = self.row_for_matching(Some(colocation), source);
         for node in row_nodes(work) {
             let value = self.colocation_attr(node, &attr, target);
@@ -165,8 +177,11 @@ impl Cluster {
         };
         if self.any_up(&work) {
             let this_with = flags & THIS_WITH != 0;
-            let list =
-                if this_with { self.this_with_colocations(source) } else { self.with_this_colocations(source) };
+            let list = if this_with {
+                self.this_with_colocations(source)
+            } else {
+                self.with_this_colocations(source)
+            };
             for next in list {
                 let c = &self.colocations[next];
                 let other_factor = factor * c.score as f32 / base::INFINITY as f32;
@@ -178,7 +193,14 @@ impl Cluster {
                     continue;
                 };
                 let mut row = Some(work);
-                self.add_colocated_scores(other, Some(target), &mut row, Some(next), other_factor, flags | ACTIVE);
+                self.add_colocated_scores(
+                    other,
+                    Some(target),
+                    &mut row,
+                    Some(next),
+                    other_factor,
+                    flags | ACTIVE,
+                );
                 work = row.unwrap_or_default();
             }
         } else if flags & ACTIVE != 0 {

@@ -63,9 +63,10 @@ impl Cluster {
     }
 
     pub(crate) fn new_colocation(&mut self, new: NewColocation<'_>) {
-        let (Ok(dependent_role), Ok(primary_role)) =
-            (self.constraint_role(new.id, new.dependent_role), self.constraint_role(new.id, new.primary_role))
-        else {
+        let (Ok(dependent_role), Ok(primary_role)) = (
+            self.constraint_role(new.id, new.dependent_role),
+            self.constraint_role(new.id, new.primary_role),
+        ) else {
             return;
         };
         if new.score == 0 {
@@ -213,7 +214,14 @@ impl Cluster {
         });
     }
 
-    fn colocate(&mut self, id: &str, score: i32, dependent: (RscIx, Option<&str>), primary: (RscIx, Option<&str>), influence: bool) {
+    fn colocate(
+        &mut self,
+        id: &str,
+        score: i32,
+        dependent: (RscIx, Option<&str>),
+        primary: (RscIx, Option<&str>),
+        influence: bool,
+    ) {
         self.new_colocation(NewColocation {
             id,
             attribute: None,
@@ -231,13 +239,15 @@ impl Cluster {
         let set_id = set.id.clone().unwrap_or_default();
         let score = match &set.score {
             None => score,
-            Some(text) => match self.parse_score(text) {
-                Some(score) => score,
-                None => {
-                    self.error(format!("Ignoring colocation '{id}' for set '{set_id}' because '{text}' is not a valid score"));
-                    return;
+            Some(text) => {
+                match self.parse_score(text) {
+                    Some(score) => score,
+                    None => {
+                        self.error(format!("Ignoring colocation '{id}' for set '{set_id}' because '{text}' is not a valid score"));
+                        return;
+                    }
                 }
-            },
+            }
         };
         if score == 0 || set.sequential == Some(false) {
             return;
@@ -247,7 +257,9 @@ impl Cluster {
         let mut previous: Option<RscIx> = None;
         for (at, member) in set.members.iter().enumerate() {
             let Some(rsc) = self.constraint_rsc(member) else {
-                self.error(format!("Ignoring {member} and later resources in set {set_id}: No such resource"));
+                self.error(format!(
+                    "Ignoring {member} and later resources in set {set_id}: No such resource"
+                ));
                 return;
             };
             let influence = self.influence(id, rsc, influence);
@@ -279,8 +291,10 @@ impl Cluster {
             let one = if first { list.first() } else { list.last() };
             one.cloned().into_iter().collect::<Vec<Str>>()
         };
-        let dependents = if a.sequential != Some(false) { single(&a.members, true) } else { a.members.clone() };
-        let primaries = if b.sequential != Some(false) { single(&b.members, false) } else { b.members.clone() };
+        let dependents =
+            if a.sequential != Some(false) { single(&a.members, true) } else { a.members.clone() };
+        let primaries =
+            if b.sequential != Some(false) { single(&b.members, false) } else { b.members.clone() };
         for dependent in &dependents {
             let Some(rsc) = self.constraint_rsc(dependent) else {
                 self.error(format!("Ignoring set colocation with resource {dependent}: No such resource"));

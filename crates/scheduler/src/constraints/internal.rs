@@ -28,7 +28,13 @@ impl Cluster {
             self.order_rsc_actions(rsc, "demote", rsc, "stop", ar::PROMOTED_THEN_IMPLIES_FIRST);
             self.order_rsc_actions(rsc, "start", rsc, "promote", ar::UNRUNNABLE_FIRST_BLOCKS);
         }
-        self.order_rsc_actions(rsc, "lrm_delete", rsc, "monitor", ar::IF_ON_SAME_NODE | ar::THEN_CANCELS_FIRST);
+        self.order_rsc_actions(
+            rsc,
+            "lrm_delete",
+            rsc,
+            "monitor",
+            ar::IF_ON_SAME_NODE | ar::THEN_CANCELS_FIRST,
+        );
         let allowed = self.row_by_name(&self.rscs[rsc].allowed);
         if unfencing {
             for node in &allowed {
@@ -86,7 +92,14 @@ impl Cluster {
         self.internal_colocation("#resource-with-container", score, rsc, launcher, true);
     }
 
-    pub(crate) fn internal_colocation(&mut self, id: &str, score: i32, dependent: RscIx, primary: RscIx, influence: bool) {
+    pub(crate) fn internal_colocation(
+        &mut self,
+        id: &str,
+        score: i32,
+        dependent: RscIx,
+        primary: RscIx,
+        influence: bool,
+    ) {
         self.new_colocation(NewColocation {
             id,
             attribute: None,
@@ -105,7 +118,11 @@ impl Cluster {
         let flags = ar::IF_ON_SAME_NODE_OR_TARGET;
         for node in self.rscs[rsc].active_nodes.clone() {
             let stopped = self.load_stopped(node);
-            self.new_ordering((Some(rsc), Some(op_key(&id, "stop", 0)), None), (None, None, Some(stopped)), flags);
+            self.new_ordering(
+                (Some(rsc), Some(op_key(&id, "stop", 0)), None),
+                (None, None, Some(stopped)),
+                flags,
+            );
         }
         for node in allowed {
             let stopped = self.load_stopped(*node);

@@ -106,7 +106,9 @@ impl Cluster {
     fn symmetry(&mut self, kind: Kind, symmetrical: Option<bool>, id: &str) -> Symmetry {
         match symmetrical {
             Some(true) if kind == Kind::Serialize => {
-                self.warn(format!("Ignoring symmetrical for '{id}' because not valid with kind of 'Serialize'"));
+                self.warn(format!(
+                    "Ignoring symmetrical for '{id}' because not valid with kind of 'Serialize'"
+                ));
                 Symmetry::Asymmetric
             }
             Some(true) => Symmetry::Symmetric,
@@ -216,7 +218,14 @@ impl Cluster {
         i32::from(require_all.is_some() && !is_true(require_all))
     }
 
-    fn order_clone_min(&mut self, id: &str, first: (RscIx, &str), then: (RscIx, &str), flags: u32, minimum: i32) {
+    fn order_clone_min(
+        &mut self,
+        id: &str,
+        first: (RscIx, &str),
+        then: (RscIx, &str),
+        flags: u32,
+        minimum: i32,
+    ) {
         let met = self.pseudo_op(format!("clone-one-or-more:{id}").into());
         self.actions[met].required_runnable_before = minimum;
         for child in self.rscs[first.0].children.clone() {
@@ -249,7 +258,12 @@ impl Cluster {
         Ok(out)
     }
 
-    fn order_set(&mut self, set: &Set, parent_kind: Kind, parent_symmetrical: Option<&str>) -> Result<(), ()> {
+    fn order_set(
+        &mut self,
+        set: &Set,
+        parent_kind: Kind,
+        parent_symmetrical: Option<&str>,
+    ) -> Result<(), ()> {
         let id = set.id.clone().unwrap_or_default();
         let action = set.action.clone().unwrap_or(Str::lit("start"));
         let own_kind = match &set.kind {
@@ -291,7 +305,14 @@ impl Cluster {
         Ok(())
     }
 
-    fn order_two_sets(&mut self, id: &str, a: &Set, b: &Set, kind: Kind, symmetry: Symmetry) -> Result<(), ()> {
+    fn order_two_sets(
+        &mut self,
+        id: &str,
+        a: &Set,
+        b: &Set,
+        kind: Kind,
+        symmetry: Symmetry,
+    ) -> Result<(), ()> {
         let action = |set: &Set| set.action.clone().unwrap_or(Str::lit("start"));
         let (mut first_action, mut then_action) = (action(a), action(b));
         if symmetry == Symmetry::Inverse {

@@ -78,7 +78,12 @@ impl Cluster {
 
     /// A set that stands for the tag, template or (with `also_rsc`) resource in an attribute.
     /// `Ok(None)`: the attribute can be used as it is. `Err`: it names nothing.
-    pub(super) fn tag_to_set(&mut self, constraint: NodeId, attr: &str, also_rsc: bool) -> Result<Option<Set>, ()> {
+    pub(super) fn tag_to_set(
+        &mut self,
+        constraint: NodeId,
+        attr: &str,
+        also_rsc: bool,
+    ) -> Result<Option<Set>, ()> {
         let doc = self.doc.clone();
         let Some(id) = doc.attr(constraint, attr) else { return Ok(None) };
         if self.constraint_rsc(id).is_some() {
@@ -91,7 +96,9 @@ impl Cluster {
             }
             None => {
                 let own = doc.attr(constraint, "id").unwrap_or("");
-                self.error(format!("Ignoring constraint '{own}' because '{id}' is not a valid resource or tag"));
+                self.error(format!(
+                    "Ignoring constraint '{own}' because '{id}' is not a valid resource or tag"
+                ));
                 Err(())
             }
         }

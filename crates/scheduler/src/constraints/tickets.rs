@@ -24,7 +24,8 @@ impl Cluster {
                 Ok(None) => {
                     match doc.attr(xml, "rsc").and_then(|r| self.constraint_rsc(r)) {
                         Some(rsc) => self.new_rsc_ticket(id, rsc, ticket, doc.attr(xml, "rsc-role"), policy),
-                        None => self.error(format!("Ignoring constraint '{id}' because its resource does not exist")),
+                        None => self
+                            .error(format!("Ignoring constraint '{id}' because its resource does not exist")),
                     }
                     return;
                 }
@@ -45,7 +46,14 @@ impl Cluster {
         }
     }
 
-    fn new_rsc_ticket(&mut self, id: &str, rsc: RscIx, ticket: TicketIx, role: Option<&str>, policy: Option<&str>) {
+    fn new_rsc_ticket(
+        &mut self,
+        id: &str,
+        rsc: RscIx,
+        ticket: TicketIx,
+        role: Option<&str>,
+        policy: Option<&str>,
+    ) {
         let Ok(role) = self.constraint_role(id, role) else { return };
         let loss_policy = match policy.map(str::to_ascii_lowercase).as_deref() {
             Some("fence") if self.config.fencing_enabled => LossPolicy::Fence,

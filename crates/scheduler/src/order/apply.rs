@@ -48,7 +48,8 @@ impl Cluster {
             && let Some((_, task, interval)) = order.first_task.as_deref().and_then(parse_op_key)
         {
             let role = self.role_of(first_rsc, true);
-            let done = (role == Role::Stopped && task == "stop") || (role == Role::Unpromoted && task == "demote");
+            let done =
+                (role == Role::Stopped && task == "stop") || (role == Role::Unpromoted && task == "demote");
             if !done {
                 let key = op_key(&self.rscs[first_rsc].id, task, interval);
                 first_actions.push(self.custom_action(Some(first_rsc), key, task.into(), None, true));

@@ -89,7 +89,13 @@ impl Cluster {
         part_task(task, primitive).to_string()
     }
 
-    fn collective_flags(&mut self, action: ActIx, rsc: RscIx, instances: &[RscIx], node: Option<NodeIx>) -> u32 {
+    fn collective_flags(
+        &mut self,
+        action: ActIx,
+        rsc: RscIx,
+        instances: &[RscIx],
+        node: Option<NodeIx>,
+    ) -> u32 {
         debug_assert_eq!(self.actions[action].rsc, Some(rsc));
         let task = self.instance_task(action);
         let (mut flags, mut any_runnable) = (ALL, false);

@@ -10,8 +10,19 @@ use crate::model::*;
 /// Tasks that the scheduler itself gives a meaning.
 pub(crate) fn is_known_task(task: &str) -> bool {
     const TASKS: [&str; 13] = [
-        "stop", "stopped", "start", "running", "do_shutdown", "stonith", "monitor", "notify", "notified", "promote",
-        "promoted", "demote", "demoted",
+        "stop",
+        "stopped",
+        "start",
+        "running",
+        "do_shutdown",
+        "stonith",
+        "monitor",
+        "notify",
+        "notified",
+        "promote",
+        "promoted",
+        "demote",
+        "demoted",
     ];
     TASKS.contains(&task)
 }

@@ -119,7 +119,10 @@ impl Cluster {
         }
         *result &= !changed::FIRST;
         let (first_rsc, then_rsc) = (self.actions[first].rsc, self.actions[then].rsc);
-        if first_rsc.is_some() && input.flags & ar::THEN_CANCELS_FIRST != 0 && !self.actions[then].is(af::OPTIONAL) {
+        if first_rsc.is_some()
+            && input.flags & ar::THEN_CANCELS_FIRST != 0
+            && !self.actions[then].is(af::OPTIONAL)
+        {
             self.actions[first].flags |= af::OPTIONAL;
             if let Some(rsc) = first_rsc.filter(|_| self.actions[first].task == "reload-agent") {
                 self.rscs[rsc].flags &= !rf::RELOAD;
@@ -190,7 +193,8 @@ impl Cluster {
             result |= self.dispatch(rsc, up(optional, af::OPTIONAL, ar::PROMOTED_THEN_IMPLIES_FIRST));
         }
         if kind & ar::MIN_RUNNABLE != 0 {
-            result |= self.update_min_runnable(then, first_flags, up(first_flags, af::RUNNABLE, ar::MIN_RUNNABLE));
+            result |=
+                self.update_min_runnable(then, first_flags, up(first_flags, af::RUNNABLE, ar::MIN_RUNNABLE));
         }
         if let Some(rsc) = then_rsc.filter(|_| kind & ar::NESTED_REMOTE_PROBE != 0) {
             let active = first_rsc.is_some_and(|r| !self.rscs[r].active_nodes.is_empty());
@@ -329,7 +333,10 @@ impl Cluster {
                 self.clear_because(first, af::OPTIONAL, then);
             }
         }
-        if is(kind, ar::FIRST_ELSE_THEN) && is(u.filter, af::OPTIONAL) && !self.actions[first].is(af::RUNNABLE) {
+        if is(kind, ar::FIRST_ELSE_THEN)
+            && is(u.filter, af::OPTIONAL)
+            && !self.actions[first].is(af::RUNNABLE)
+        {
             self.clear_because(then, af::MIGRATABLE, first);
             self.actions[then].flags &= !af::PSEUDO;
         }
@@ -366,7 +373,9 @@ impl Cluster {
     }
 
     fn update_asymmetric(&mut self, first: ActIx, then: ActIx) {
-        let Some(rsc) = self.actions[then].rsc.filter(|_| !self.actions[first].is(af::RUNNABLE)) else { return };
+        let Some(rsc) = self.actions[then].rsc.filter(|_| !self.actions[first].is(af::RUNNABLE)) else {
+            return;
+        };
         let a = &self.actions[then];
         if a.is(af::OPTIONAL) {
             let role = self.role_of(rsc, true);
@@ -505,7 +514,9 @@ impl Cluster {
     pub(crate) fn block_colocation_dependents(&mut self, action: ActIx) {
         let a = &self.actions[action];
         let is_start = a.task == "start";
-        let Some(own) = a.rsc.filter(|_| !a.is(af::RUNNABLE) && (is_start || a.task == "promote")) else { return };
+        let Some(own) = a.rsc.filter(|_| !a.is(af::RUNNABLE) && (is_start || a.task == "promote")) else {
+            return;
+        };
         let task = a.task.clone();
         let mut rsc = self.uber_parent(own);
         if let Some(parent) = self.rscs[rsc].parent {

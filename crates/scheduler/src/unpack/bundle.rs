@@ -60,7 +60,13 @@ impl Cluster {
         }
     }
 
-    fn unpack_replica(&mut self, bundle: RscIx, offset: usize, part: &ReplicaPlan, child: Option<RscIx>) -> bool {
+    fn unpack_replica(
+        &mut self,
+        bundle: RscIx,
+        offset: usize,
+        part: &ReplicaPlan,
+        child: Option<RscIx>,
+    ) -> bool {
         let Some(container) = self.unpack_rsc(part.container, None, Some(bundle)) else { return false };
         self.rscs[container].flags |= rf::REPLICA_CONTAINER;
         self.rscs[bundle].children.push(container);
@@ -84,7 +90,9 @@ impl Cluster {
             self.confine_to(child, node);
             let Some(remote) = self.unpack_rsc(xml, None, Some(bundle)) else { return false };
             for at in row_nodes(&self.rscs[remote].allowed) {
-                if self.nodes[at].is_remote && let Some(cell) = slot_mut(&mut self.rscs[remote].allowed, at) {
+                if self.nodes[at].is_remote
+                    && let Some(cell) = slot_mut(&mut self.rscs[remote].allowed, at)
+                {
                     cell.score = -base::INFINITY;
                 }
             }

@@ -18,7 +18,6 @@ enum Kind {
     Bool,
     Interval,
     Integer,
-    Text,
     Words(&'static [&'static str]),
 }
 
@@ -27,7 +26,12 @@ const fn known(name: &'static str, old: &'static str, default: &'static str, kin
 }
 
 const KNOWN: &[Known] = &[
-    known("no-quorum-policy", "", "stop", Kind::Words(&["stop", "freeze", "ignore", "demote", "fence", "suicide"])),
+    known(
+        "no-quorum-policy",
+        "",
+        "stop",
+        Kind::Words(&["stop", "freeze", "ignore", "demote", "fence", "suicide"]),
+    ),
     known("shutdown-lock", "", "false", Kind::Bool),
     known("shutdown-lock-limit", "", "0", Kind::Interval),
     known("symmetric-cluster", "", "true", Kind::Bool),
@@ -69,7 +73,6 @@ const KNOWN: &[Known] = &[
 
 fn valid(kind: Kind, value: &str) -> bool {
     match kind {
-        Kind::Text => true,
         Kind::Bool => parse_bool(value).is_some(),
         Kind::Interval => value.starts_with('P') || crate::text::parse_ms(value).is_some(),
         Kind::Integer => {
@@ -86,7 +89,8 @@ impl Cluster {
             return self.config.options.get_str(name).unwrap_or_default();
         };
         let found = self.config.options.get_str(known.name);
-        let found = found.or_else(|| self.config.options.get_str(known.old).filter(|_| !known.old.is_empty()));
+        let found =
+            found.or_else(|| self.config.options.get_str(known.old).filter(|_| !known.old.is_empty()));
         found.filter(|value| valid(known.kind, value)).unwrap_or(Str::lit(known.default))
     }
 

@@ -142,7 +142,9 @@ fn attr_is(attr: &str, prefix: &str, rsc: &str, unique: bool) -> bool {
         Some(_) => return false,
         None => rest,
     };
-    let Some((task, interval)) = rest.strip_prefix('#').and_then(|op| op.rsplit_once('_')) else { return false };
+    let Some((task, interval)) = rest.strip_prefix('#').and_then(|op| op.rsplit_once('_')) else {
+        return false;
+    };
     !task.is_empty() && !interval.is_empty() && interval.bytes().all(|c| c.is_ascii_digit())
 }
 

@@ -2,7 +2,9 @@
 
 use crate::cluster::Cluster;
 use crate::model::*;
-use crate::text::{Str, clone_strip, merge_sort, ms_to_s, op_key, parse_int, parse_transition_magic, parse_uint};
+use crate::text::{
+    Str, clone_strip, merge_sort, ms_to_s, op_key, parse_int, parse_transition_magic, parse_uint,
+};
 use std::cmp::Ordering;
 use xml::NodeId;
 
@@ -23,7 +25,9 @@ impl Cluster {
 
     fn link_removed_launched(&mut self, entry: NodeId) {
         let doc = self.doc.clone();
-        let (Some(container), Some(id)) = (doc.attr(entry, "container"), doc.attr(entry, "id")) else { return };
+        let (Some(container), Some(id)) = (doc.attr(entry, "container"), doc.attr(entry, "id")) else {
+            return;
+        };
         let (Some(launcher), Some(rsc)) = (self.find_rsc(container), self.find_rsc(id)) else { return };
         if self.rscs[rsc].launcher.is_none() && self.rscs[rsc].is(rf::REMOVED_LAUNCHED) {
             self.rscs[rsc].launcher = Some(launcher);

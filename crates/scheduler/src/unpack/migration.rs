@@ -9,7 +9,14 @@ use xml::NodeId;
 
 impl Cluster {
     /// The one operation of this kind in a history; `None` if there is none or more than one.
-    fn find_lrm_op(&mut self, rsc: &str, task: &str, node: &str, other: Option<&str>, rc: Option<i32>) -> Option<NodeId> {
+    fn find_lrm_op(
+        &mut self,
+        rsc: &str,
+        task: &str,
+        node: &str,
+        other: Option<&str>,
+        rc: Option<i32>,
+    ) -> Option<NodeId> {
         let doc = self.doc.clone();
         let peer = match task {
             "migrate_to" => Some("migrate_target"),
@@ -93,7 +100,10 @@ impl Cluster {
         };
         let here = if source { from } else { to };
         if !here.eq_ignore_ascii_case(&self.nodes[history.node].name) {
-            self.error(format!("Ignoring resource history entry {} that does not match its node", history.id));
+            self.error(format!(
+                "Ignoring resource history entry {} that does not match its node",
+                history.id
+            ));
             return None;
         }
         Some((from.to_string(), to.to_string()))

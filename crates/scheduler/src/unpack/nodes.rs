@@ -53,9 +53,10 @@ impl Cluster {
         node.attrs.insert(Str::lit("#kind"), Str::lit(kind));
         self.config.have_remote_nodes |= is_remote;
         let ix = self.nodes.push(node);
-        let before = self.node_order.iter().position(|other| {
-            numeric_cmp(name, &self.nodes[*other].name) != Ordering::Greater
-        });
+        let before = self
+            .node_order
+            .iter()
+            .position(|other| numeric_cmp(name, &self.nodes[*other].name) != Ordering::Greater);
         self.node_order.insert(before.unwrap_or(self.node_order.len()), ix);
         self.node_by_name.entry(name.to_ascii_lowercase()).or_insert(ix);
         ix

@@ -3,7 +3,7 @@
 use crate::cluster::Cluster;
 use crate::model::*;
 use crate::rules::{RuleInput, unpack_table};
-use crate::text::{Str, Table, interval_ms, ms_to_s, parse_int, parse_ms};
+use crate::text::{Str, Table, interval_ms, ms_to_s, parse_ms};
 use std::sync::Arc;
 use xml::NodeId;
 
@@ -49,7 +49,13 @@ impl Cluster {
     }
 
     /// Configuration of an operation.
-    pub(crate) fn op_config(&self, rsc: RscIx, task: &str, interval: u32, disabled_too: bool) -> Option<&OpConfig> {
+    pub(crate) fn op_config(
+        &self,
+        rsc: RscIx,
+        task: &str,
+        interval: u32,
+        disabled_too: bool,
+    ) -> Option<&OpConfig> {
         let exact = |task: &str, interval: u32| {
             self.rscs[rsc].ops.iter().find(|op| {
                 (disabled_too || op.enabled != Some(false))
@@ -111,10 +117,11 @@ impl Cluster {
             }
         }
         let is_probe = interval == 0 && task == "monitor";
-        if is_probe && !meta.contains("timeout") {
-            if let Some(timeout) = self.most_frequent_monitor(rsc).and_then(|op| op.timeout.clone()) {
-                meta.set(Str::lit("timeout"), timeout);
-            }
+        if is_probe
+            && !meta.contains("timeout")
+            && let Some(timeout) = self.most_frequent_monitor(rsc).and_then(|op| op.timeout.clone())
+        {
+            meta.set(Str::lit("timeout"), timeout);
         }
         unpack_table(&doc, self.op_defaults, "meta_attributes", &input, &mut next, &mut meta);
         self.recheck_time(next);
@@ -123,12 +130,14 @@ impl Cluster {
         if interval > 0 {
             meta.set(Str::lit("interval"), interval.to_string());
         }
-        if class.as_deref().is_some_and(|c| c.eq_ignore_ascii_case("stonith")) && (task == "start" || is_probe) {
-            if let Some(timeout) = self.params(rsc, node).get_str("pcmk_monitor_timeout") {
-                meta.set(Str::lit("timeout"), timeout);
-            }
+        if class.as_deref().is_some_and(|c| c.eq_ignore_ascii_case("stonith"))
+            && (task == "start" || is_probe)
+            && let Some(timeout) = self.params(rsc, node).get_str("pcmk_monitor_timeout")
+        {
+            meta.set(Str::lit("timeout"), timeout);
         }
-        let timeout = meta.get("timeout").and_then(parse_ms).filter(|ms| *ms > 0).unwrap_or(DEFAULT_TIMEOUT_MS);
+        let timeout =
+            meta.get("timeout").and_then(parse_ms).filter(|ms| *ms > 0).unwrap_or(DEFAULT_TIMEOUT_MS);
         meta.set(Str::lit("timeout"), timeout.min(i64::from(i32::MAX)).to_string());
         self.check_on_fail(rsc, task, config, &mut meta);
         if let Some(delay) = meta.get_str("start-delay") {
@@ -196,15 +205,25 @@ impl Cluster {
             let doc = self.doc.clone();
             let attr = |name: &str| config.and_then(|c| doc.attr(c, name));
             let name = attr("name");
-            let monitor = name == Some("monitor") && interval_ms(attr("interval")) > 0 && promoted(attr("role"));
+            let monitor =
+                name == Some("monitor") && interval_ms(attr("interval")) > 0 && promoted(attr("role"));
             if name != Some("promote") && !monitor {
-                self.error(format!("Resetting 'on-fail' for {id} {} action to default value", name.unwrap_or("")));
+                self.error(format!(
+                    "Resetting 'on-fail' for {id} {} action to default value",
+                    name.unwrap_or("")
+                ));
                 meta.remove("on-fail");
             }
         }
     }
 
-    pub(crate) fn parse_on_fail(&mut self, rsc: RscIx, task: &str, interval: u32, value: Option<&str>) -> OnFail {
+    pub(crate) fn parse_on_fail(
+        &mut self,
+        rsc: RscIx,
+        task: &str,
+        interval: u32,
+        value: Option<&str>,
+    ) -> OnFail {
         let word = value.map(str::to_ascii_lowercase);
         let fencing = self.config.fencing_enabled;
         let (launcher, managed) = (self.rscs[rsc].launcher, self.rscs[rsc].is(rf::MANAGED));
@@ -213,7 +232,9 @@ impl Cluster {
             Some("fence") if fencing => Some(OnFail::Fence),
             Some("fence") => {
                 let id = self.rscs[rsc].id.clone();
-                self.error(format!("Resetting 'on-fail' for {task} of {id} to 'stop' because fencing is disabled"));
+                self.error(format!(
+                    "Resetting 'on-fail' for {task} of {id} to 'stop' because fencing is disabled"
+                ));
                 Some(OnFail::Stop)
             }
             Some("standby") => Some(OnFail::Standby),
@@ -225,7 +246,9 @@ impl Cluster {
             Some("demote") => Some(OnFail::Demote),
             Some(other) => {
                 let id = self.rscs[rsc].id.clone();
-                self.error(format!("Using default 'on-fail' for {task} of {id} because '{other}' is not valid"));
+                self.error(format!(
+                    "Using default 'on-fail' for {task} of {id} because '{other}' is not valid"
+                ));
                 None
             }
             None => None,
@@ -255,10 +278,5 @@ impl Cluster {
             _ if task == "promote" => Role::Unpromoted,
             _ => Role::Started,
         }
-    }
-
-    /// Number in an operation's `call-id` and the like; -1 if it has none.
-    pub(crate) fn op_number(&self, op: NodeId, name: &str) -> i64 {
-        self.doc.attr(op, name).and_then(parse_int).unwrap_or(-1)
     }
 }

@@ -95,7 +95,12 @@ impl Cluster {
     }
 
     /// Unpacks one resource with everything in it. `instance` is the number of a clone instance.
-    pub(super) fn unpack_rsc(&mut self, xml: NodeId, instance: Option<Str>, parent: Option<RscIx>) -> Option<RscIx> {
+    pub(super) fn unpack_rsc(
+        &mut self,
+        xml: NodeId,
+        instance: Option<Str>,
+        parent: Option<RscIx>,
+    ) -> Option<RscIx> {
         if self.invalid.contains(&xml) {
             return None;
         }
@@ -271,7 +276,14 @@ impl Cluster {
         let mut inherited = Table::default();
         let mut up = r.parent;
         while let Some(parent) = up {
-            unpack_table(&doc, Some(self.rscs[parent].xml), "meta_attributes", &input, &mut next, &mut inherited);
+            unpack_table(
+                &doc,
+                Some(self.rscs[parent].xml),
+                "meta_attributes",
+                &input,
+                &mut next,
+                &mut inherited,
+            );
             up = self.rscs[parent].parent;
         }
         for (name, value) in inherited.iter() {
@@ -337,7 +349,9 @@ impl Cluster {
             None => default,
             Some(v) if v.eq_ignore_ascii_case("default") => default,
             Some(v) => self.parse_score(v).unwrap_or_else(|| {
-                self.warn(format!("Using default for resource {id} {name} because '{v}' is not a valid value"));
+                self.warn(format!(
+                    "Using default for resource {id} {name} because '{v}' is not a valid value"
+                ));
                 default
             }),
         };
@@ -440,7 +454,8 @@ impl Cluster {
     }
 
     fn unpack_group(&mut self, rsc: RscIx, instance: Option<Str>) -> bool {
-        let flag = |meta: &Table, name: &str| meta.get(name).and_then(crate::text::parse_bool).unwrap_or(true);
+        let flag =
+            |meta: &Table, name: &str| meta.get(name).and_then(crate::text::parse_bool).unwrap_or(true);
         let meta = &self.rscs[rsc].meta;
         self.rscs[rsc].group =
             Some(GroupData { ordered: flag(meta, "ordered"), colocated: flag(meta, "collocated") });
@@ -483,7 +498,8 @@ impl Cluster {
             ));
             data.node_max = 1;
         }
-        let child = doc.element(self.rscs[rsc].xml).children().find(|e| matches!(e.name(), "primitive" | "group"));
+        let child =
+            doc.element(self.rscs[rsc].xml).children().find(|e| matches!(e.name(), "primitive" | "group"));
         let Some(child) = child else {
             self.error(format!("{id} has nothing to clone"));
             return false;

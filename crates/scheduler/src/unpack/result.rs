@@ -10,14 +10,12 @@ pub mod exec {
     pub const PENDING: i32 = -1;
     pub const DONE: i32 = 0;
     pub const CANCELLED: i32 = 1;
-    pub const TIMEOUT: i32 = 2;
     pub const NOT_SUPPORTED: i32 = 3;
     pub const ERROR: i32 = 4;
     pub const ERROR_HARD: i32 = 5;
     pub const ERROR_FATAL: i32 = 6;
     pub const NOT_INSTALLED: i32 = 7;
     pub const NOT_CONNECTED: i32 = 8;
-    pub const INVALID: i32 = 9;
     pub const NO_FENCE_DEVICE: i32 = 10;
     pub const NO_SECRETS: i32 = 11;
     pub const MAX: i32 = 11;
@@ -185,7 +183,8 @@ impl Cluster {
     pub fn is_masked_probe(&self, op: NodeId) -> bool {
         let number = |name: &str| self.doc.attr(op, name).and_then(parse_int);
         self.is_probe(op)
-            && (matches!(number("rc-code"), Some(2 | 5)) || number("op-status") == Some(i64::from(exec::NOT_INSTALLED)))
+            && (matches!(number("rc-code"), Some(2 | 5))
+                || number("op-status") == Some(i64::from(exec::NOT_INSTALLED)))
     }
 
     fn masks_probe_failure(&self, history: &History) -> bool {
@@ -271,7 +270,8 @@ impl Cluster {
 
     fn ban_everywhere(&mut self, rsc: RscIx) {
         let parent = self.uber_parent(rsc);
-        let banned = if self.rscs[rsc].parent.is_some() && self.is_anonymous_clone(parent) { parent } else { rsc };
+        let banned =
+            if self.rscs[rsc].parent.is_some() && self.is_anonymous_clone(parent) { parent } else { rsc };
         let mut row = self.full_row();
         for cell in &mut row {
             cell.score = -base::INFINITY;
@@ -321,11 +321,8 @@ impl Cluster {
             _ => return,
         }
         let is_probe = self.is_probe(history.xml);
-        history.status = if history.expected >= 0 && history.exit == history.expected {
-            exec::DONE
-        } else {
-            exec::ERROR
-        };
+        history.status =
+            if history.expected >= 0 && history.exit == history.expected { exec::DONE } else { exec::ERROR };
         self.remap_exit(history, on_fail, expired, is_probe);
     }
 
@@ -413,7 +410,8 @@ impl Cluster {
             self.clear_after_expiry(rsc, node);
         }
         if expired && history.interval_ms == 0 && history.task == "monitor" {
-            let known = [ocf::OK, ocf::NOT_RUNNING, ocf::RUNNING_PROMOTED, ocf::DEGRADED, ocf::DEGRADED_PROMOTED];
+            let known =
+                [ocf::OK, ocf::NOT_RUNNING, ocf::RUNNING_PROMOTED, ocf::DEGRADED, ocf::DEGRADED_PROMOTED];
             expired = !known.contains(&history.exit);
         }
         expired
@@ -523,7 +521,13 @@ impl Cluster {
     }
 
     /// Role after an operation that ended with this exit status.
-    fn update_state(&mut self, history: &History, exit: i32, last_failure: Option<NodeId>, on_fail: &mut OnFail) {
+    fn update_state(
+        &mut self,
+        history: &History,
+        exit: i32,
+        last_failure: Option<NodeId>,
+        on_fail: &mut OnFail,
+    ) {
         let rsc = history.rsc;
         let mut forget = false;
         if exit == ocf::NOT_INSTALLED || self.masks_probe_failure(history) {

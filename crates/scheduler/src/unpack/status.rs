@@ -74,7 +74,9 @@ impl Cluster {
     /// The ticket of this name, new if need be.
     pub(crate) fn ticket(&mut self, id: &str) -> TicketIx {
         let found = self.tickets.indices().find(|t| &*self.tickets[*t].id == id);
-        found.unwrap_or_else(|| self.tickets.push(Ticket { id: id.into(), last_granted: -1, ..Ticket::default() }))
+        found.unwrap_or_else(|| {
+            self.tickets.push(Ticket { id: id.into(), last_granted: -1, ..Ticket::default() })
+        })
     }
 
     fn node_of_state(&self, state: NodeId) -> Option<NodeIx> {
@@ -137,7 +139,12 @@ impl Cluster {
             Some(text) if text.eq_ignore_ascii_case("online") => 1,
             Some(text) => parse_int(text).filter(|t| *t >= 0).unwrap_or(0),
         };
-        Presence { member_since, online_since, join: doc.attr(state, "join"), expected: doc.attr(state, "expected") }
+        Presence {
+            member_since,
+            online_since,
+            join: doc.attr(state, "join"),
+            expected: doc.attr(state, "expected"),
+        }
     }
 
     /// Whether a node is online, and what is wrong with it if it is not.

@@ -1,0 +1,27 @@
+//! Measures decisions over made configurations: `measure NODES PRIMITIVES [clones]`.
+
+use simulate::generate::{Shape, cib};
+use simulate::sim::{self, Request};
+use std::time::Instant;
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let number = |at: usize| args.get(at).and_then(|a| a.parse().ok()).unwrap_or(8);
+    let shape = Shape { nodes: number(0), primitives: number(1), clones: args.len() > 2 };
+    let input = cib(shape);
+    let request = Request::full(1_785_000_000, None);
+    let (options, _) = sim::options(&input, &request);
+    let time = |name: &str, doc: &xml::Document| {
+        let start = Instant::now();
+        let actions = scheduler::schedule(doc, &options).map_or(0, |d| d.graph.synapses.len());
+        println!("{name}: {:.1} ms, {actions} actions", start.elapsed().as_secs_f64() * 1000.0);
+    };
+    time("from scratch", &input);
+    if args.iter().any(|a| a == "lost") {
+        let Ok(run) = sim::run(&input, &request) else { return };
+        let Some(after) = run.output else { return };
+        let mut fake = simulate::fake::Fake::new(&after);
+        fake.take_down("node2");
+        time("one node lost", &fake.doc);
+    }
+}

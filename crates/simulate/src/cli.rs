@@ -1,0 +1,447 @@
+//! The command line of crm_simulate.
+
+use crate::record;
+use crate::sim::{self, Request, Run};
+use crate::{profile, render};
+use base::ExitCode;
+use jiff::Zoned;
+use lexopt::{Arg, Parser, ValueExt};
+use status::tree;
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use xml::Document;
+
+/// Gets the CIB of the running cluster, or says why it cannot.
+pub type Live<'a> = &'a dyn Fn() -> Result<Document, String>;
+
+/// Version of the XML that is written, as the reference counts it.
+const API_VERSION: &str = "2.38";
+
+const HELP: &str = "\
+crm_simulate - simulate a Pacemaker cluster's response to events
+
+Usage: crm_simulate [options]
+
+Operations:
+  -R, --run                  Process the supplied input and show what actions the cluster will take in response
+  -S, --simulate             Like --run, but also simulate taking those actions and show the resulting new status
+  -X, --in-place             Like --simulate, but also store the results back to the input file
+  -A, --show-attrs           Show node attributes
+  -c, -n, --show-failcounts  Show resource fail counts
+  -s, --show-scores          Show allocation scores
+  -U, --show-utilization     Show utilization information
+  -P, --profile=DIR          Process all the XML files in the named directory to create profiling data
+  -N, --repeat=N             With --profile, repeat each test N times and print timings
+
+Synthetic Cluster Events:
+  -u, --node-up=NODE         Simulate bringing a node online
+  -d, --node-down=NODE       Simulate taking a node offline
+  -f, --node-fail=NODE       Simulate a node failing
+  -i, --op-inject=OPSPEC     Generate a failure for the cluster to react to in the simulation
+  -F, --op-fail=OPSPEC       If the specified task occurs during the simulation, have it fail with return code RC
+  -t, --set-datetime=TIME    Set the date and time
+  -q, --quorum=QUORUM        Set to '1' (or 'true') to indicate cluster has quorum
+  -w, --watchdog=VALUE       Set to '1' (or 'true') to indicate cluster has an active watchdog device
+  -g, --ticket-grant=ID      Simulate granting a ticket
+  -r, --ticket-revoke=ID     Simulate revoking a ticket
+  -b, --ticket-standby=ID    Simulate making a ticket standby
+  -e, --ticket-activate=ID   Simulate activating a ticket
+
+Artifact Options:
+  -I, --save-input=FILE      Save the input configuration to the named file
+  -O, --save-output=FILE     Save the output configuration to the named file
+  -G, --save-graph=FILE      Save the transition graph (XML format) to the named file
+  -D, --save-dotfile=FILE    Save the transition graph (DOT format) to the named file
+  -a, --all-actions          Display all possible actions in DOT graph
+
+Data Source:
+  -L, --live-check           Connect to the cluster and use the current configuration as input
+  -x, --xml-file=FILE        Retrieve XML from the named file
+  -p, --xml-pipe             Retrieve XML from standard input
+
+Output:
+  --output-as=FORMAT         text (default), xml or html
+  --output-to=DEST           File for the output
+  -Q, --quiet                Be less descriptive in output
+  -V, --verbose              Say more
+  -$, --version              Show the version
+  -?, --help                 Show this help
+
+OPSPEC is RESOURCE_TASK_INTERVAL@NODE=RC, for example memcached_monitor_20000@node1=7.
+";
+
+/// Short names of options.
+const SHORT: [(char, &str); 35] = [
+    ('R', "run"),
+    ('S', "simulate"),
+    ('X', "in-place"),
+    ('A', "show-attrs"),
+    ('c', "show-failcounts"),
+    ('n', "show-failcounts"),
+    ('s', "show-scores"),
+    ('U', "show-utilization"),
+    ('j', "pending"),
+    ('a', "all-actions"),
+    ('L', "live-check"),
+    ('p', "xml-pipe"),
+    ('Q', "quiet"),
+    ('V', "verbose"),
+    ('?', "help"),
+    ('$', "version"),
+    ('u', "node-up"),
+    ('d', "node-down"),
+    ('f', "node-fail"),
+    ('i', "op-inject"),
+    ('g', "ticket-grant"),
+    ('r', "ticket-revoke"),
+    ('b', "ticket-standby"),
+    ('e', "ticket-activate"),
+    ('F', "op-fail"),
+    ('t', "set-datetime"),
+    ('q', "quorum"),
+    ('w', "watchdog"),
+    ('I', "save-input"),
+    ('O', "save-output"),
+    ('G', "save-graph"),
+    ('D', "save-dotfile"),
+    ('x', "xml-file"),
+    ('P', "profile"),
+    ('N', "repeat"),
+];
+
+/// Where the CIB comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Source {
+    Pipe,
+    File(PathBuf),
+    Live,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Format {
+    #[default]
+    Text,
+    Xml,
+    Html,
+}
+
+/// The command line, parsed.
+#[derive(Debug, Clone)]
+struct Args {
+    request: Request,
+    source: Source,
+    in_place: bool,
+    all_actions: bool,
+    verbose: bool,
+    profile: Option<PathBuf>,
+    repeat: u32,
+    save_input: Option<PathBuf>,
+    save_output: Option<PathBuf>,
+    save_graph: Option<PathBuf>,
+    save_dot: Option<PathBuf>,
+    format: Format,
+    output_to: Option<PathBuf>,
+    /// Print this instead of anything else.
+    print: Option<String>,
+}
+
+/// A failure: what to say, and the exit status.
+struct Failure(ExitCode, String);
+
+impl From<lexopt::Error> for Failure {
+    fn from(error: lexopt::Error) -> Failure {
+        Failure(ExitCode::USAGE, error.to_string())
+    }
+}
+
+/// Runs crm_simulate with these arguments (without the program's name); returns the exit status.
+pub fn main(args: Vec<OsString>, live: Live<'_>) -> i32 {
+    let command = std::iter::once("crm_simulate".into()).chain(args.iter().map(|a| a.to_string_lossy()));
+    let command = command.collect::<Vec<_>>().join(" ");
+    match parse(args).and_then(|args| run(&args, &command, live)) {
+        Ok(code) => code.0,
+        Err(Failure(code, message)) => {
+            let _ = writeln!(std::io::stderr().lock(), "crm_simulate: {message}");
+            code.0
+        }
+    }
+}
+
+fn now() -> (i64, i32) {
+    let now = Zoned::now();
+    (now.timestamp().as_second(), now.offset().seconds())
+}
+
+fn parse(args: Vec<OsString>) -> Result<Args, Failure> {
+    let (now_s, utc_offset_s) = now();
+    let mut out = Args {
+        request: Request { now_s, utc_offset_s, ..Request::default() },
+        source: Source::Pipe,
+        in_place: false,
+        all_actions: false,
+        verbose: false,
+        profile: None,
+        repeat: 1,
+        save_input: None,
+        save_output: None,
+        save_graph: None,
+        save_dot: None,
+        format: Format::Text,
+        output_to: None,
+        print: None,
+    };
+    let mut parser = Parser::from_args(args);
+    while let Some(arg) = parser.next()? {
+        let name = match arg {
+            Arg::Short(short) => SHORT.iter().find(|(s, _)| *s == short).map(|(_, long)| (*long).to_string()),
+            Arg::Long(long) => Some(long.to_string()),
+            Arg::Value(_) => None,
+        };
+        let Some(name) = name else { return Err(arg.unexpected().into()) };
+        let known =
+            out.flag(&name) || out.synthetic(&name, &mut parser)? || out.artifact(&name, &mut parser)?;
+        if !known {
+            return Err(Failure(ExitCode::USAGE, format!("unknown option --{name}")));
+        }
+    }
+    out.request.xml = out.format == Format::Xml;
+    Ok(out)
+}
+
+fn path(parser: &mut Parser) -> Result<Option<PathBuf>, Failure> {
+    Ok(Some(parser.value()?.into()))
+}
+
+impl Args {
+    /// Options without a value; whether it is one.
+    fn flag(&mut self, name: &str) -> bool {
+        let request = &mut self.request;
+        match name {
+            "run" => request.process = true,
+            "simulate" => request.simulate = true,
+            "in-place" => {
+                self.in_place = true;
+                request.simulate = true;
+            }
+            "show-attrs" => request.attributes = true,
+            "show-failcounts" => request.failcounts = true,
+            "show-scores" => {
+                request.scores = true;
+                request.process = true;
+            }
+            "show-utilization" => {
+                request.utilization = true;
+                request.process = true;
+            }
+            "pending" => {}
+            "all-actions" => self.all_actions = true,
+            "live-check" => self.source = Source::Live,
+            "xml-pipe" => self.source = Source::Pipe,
+            "quiet" => request.quiet = true,
+            "verbose" => self.verbose = true,
+            "help" => self.print = Some(HELP.to_string()),
+            "version" => {
+                self.print = Some(format!("Pacemaker (Relevo {})\n", env!("CARGO_PKG_VERSION")));
+            }
+            _ => return false,
+        }
+        if self.source == Source::Live {
+            self.request.sanitized = false;
+        }
+        true
+    }
+
+    /// Made-up events.
+    fn synthetic(&mut self, name: &str, parser: &mut Parser) -> Result<bool, Failure> {
+        let request = &mut self.request;
+        let events = &mut request.injections;
+        let list = match name {
+            "node-up" => &mut events.node_up,
+            "node-down" => &mut events.node_down,
+            "node-fail" => &mut events.node_fail,
+            "op-inject" => &mut events.op_inject,
+            "ticket-grant" => &mut events.ticket_grant,
+            "ticket-revoke" => &mut events.ticket_revoke,
+            "ticket-standby" => &mut events.ticket_standby,
+            "ticket-activate" => &mut events.ticket_activate,
+            "op-fail" => {
+                request.process = true;
+                request.simulate = true;
+                &mut request.op_fail
+            }
+            "set-datetime" => {
+                request.date = Some(parser.value()?.string()?);
+                return Ok(true);
+            }
+            "quorum" => {
+                events.quorum = Some(parser.value()?.string()?);
+                return Ok(true);
+            }
+            "watchdog" => {
+                events.watchdog = Some(parser.value()?.string()?);
+                return Ok(true);
+            }
+            _ => return Ok(false),
+        };
+        list.push(parser.value()?.string()?);
+        Ok(true)
+    }
+
+    /// Files, sources and the output's format.
+    fn artifact(&mut self, name: &str, parser: &mut Parser) -> Result<bool, Failure> {
+        match name {
+            "save-input" => self.save_input = path(parser)?,
+            "save-output" => self.save_output = path(parser)?,
+            "save-graph" => {
+                self.request.process = true;
+                self.save_graph = path(parser)?;
+            }
+            "save-dotfile" => {
+                self.request.process = true;
+                self.save_dot = path(parser)?;
+            }
+            "xml-file" => {
+                self.source = match parser.value()? {
+                    file if file == "-" => Source::Pipe,
+                    file => Source::File(file.into()),
+                };
+                self.request.sanitized = true;
+            }
+            "profile" => self.profile = path(parser)?,
+            "repeat" => self.repeat = parser.value()?.parse()?,
+            "output-as" => {
+                self.format = match parser.value()?.string()?.as_str() {
+                    "text" => Format::Text,
+                    "xml" => Format::Xml,
+                    "html" => Format::Html,
+                    other => {
+                        return Err(Failure(ExitCode::USAGE, format!("unknown output format '{other}'")));
+                    }
+                };
+            }
+            "output-to" => self.output_to = path(parser)?.filter(|p| p != Path::new("-")),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+fn load(source: &Source, live: Live<'_>) -> Result<Document, Failure> {
+    let bad = |error: String| Failure(ExitCode::NOINPUT, format!("Could not read input XML: {error}"));
+    let bytes = match source {
+        Source::Live => return live().map_err(|error| Failure(ExitCode::DISCONNECT, error)),
+        Source::File(path) => std::fs::read(path).map_err(|e| bad(format!("{}: {e}", path.display())))?,
+        Source::Pipe => {
+            let mut bytes = Vec::new();
+            std::io::stdin().lock().read_to_end(&mut bytes).map_err(|e| bad(e.to_string()))?;
+            bytes
+        }
+    };
+    Document::parse_bytes(&bytes)
+        .map_err(|e| Failure(ExitCode::DATAERR, format!("Could not read input XML: {e}")))
+}
+
+fn save(path: Option<&PathBuf>, text: impl FnOnce() -> String) -> Result<(), Failure> {
+    let Some(path) = path else { return Ok(()) };
+    std::fs::write(path, text())
+        .map_err(|e| Failure(ExitCode::CANTCREAT, format!("Could not create '{}': {e}", path.display())))
+}
+
+fn run(args: &Args, command: &str, live: Live<'_>) -> Result<ExitCode, Failure> {
+    if let Some(text) = &args.print {
+        return show(args, text).map(|()| ExitCode::OK);
+    }
+    if let Some(dir) = &args.profile {
+        let text = profile::profile(dir, args.repeat, &args.request)
+            .map_err(|e| Failure(ExitCode::NOINPUT, format!("{}: {e}", dir.display())))?;
+        return show(args, &text).map(|()| ExitCode::OK);
+    }
+    let cib = load(&args.source, live)?;
+    let run = sim::run(&cib, &args.request).map_err(|e| Failure(ExitCode::DATAERR, e.to_string()))?;
+    save_all(args, &cib, &run)?;
+    let mut stderr = std::io::stderr().lock();
+    for line in &run.errors {
+        let _ = writeln!(stderr, "{line}");
+    }
+    show(args, &rendered(args, &run, command))?;
+    Ok(if run.complete { ExitCode::OK } else { ExitCode::ERROR })
+}
+
+fn save_all(args: &Args, cib: &Document, run: &Run) -> Result<(), Failure> {
+    let input = run.input.as_ref().unwrap_or(cib);
+    let output = run.output.as_ref().unwrap_or(input);
+    save(args.save_input.as_ref(), || input.to_pretty())?;
+    save(args.save_output.as_ref(), || output.to_pretty())?;
+    if let Some((cluster, graph)) = &run.decided {
+        save(args.save_graph.as_ref(), || cluster.graph_xml(graph).to_pretty())?;
+        save(args.save_dot.as_ref(), || render::dot(cluster, args.all_actions, args.verbose))?;
+    }
+    match &args.source {
+        Source::File(path) if args.in_place => save(Some(path), || output.to_pretty()),
+        _ if args.in_place => Err(Failure(
+            ExitCode::USAGE,
+            "--in-place needs --xml-file: only a file can be changed".to_string(),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn rendered(args: &Args, run: &Run, command: &str) -> String {
+    match args.format {
+        // Only scores: without lists, so without bullets.
+        Format::Text => tree::text(&record::text(&run.parts)),
+        Format::Html => tree::html("Cluster Status", &record::text(&run.parts)),
+        Format::Xml => {
+            let mut doc = Document::new("pacemaker-result");
+            let root = doc.root();
+            doc.set_attr(root, "api-version", API_VERSION);
+            doc.set_attr(root, "request", command);
+            record::xml(&run.parts, &mut doc, root);
+            let code = if run.complete { ExitCode::OK } else { ExitCode::ERROR };
+            let attrs = [("code", &*code.0.to_string()), ("message", code.text())];
+            let status = doc.append_with(root, "status", &attrs);
+            if !run.errors.is_empty() {
+                let errors = doc.append(status, "errors");
+                for error in &run.errors {
+                    let entry = doc.append(errors, "error");
+                    doc.append_text(entry, error);
+                }
+            }
+            format!("<?xml version=\"1.0\"?>\n{}", doc.to_pretty())
+        }
+    }
+}
+
+fn show(args: &Args, text: &str) -> Result<(), Failure> {
+    if args.output_to.is_some() {
+        return save(args.output_to.as_ref(), || text.to_string());
+    }
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes());
+    let _ = stdout.flush();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(words: &[&str]) -> Result<Args, Failure> {
+        parse(words.iter().map(OsString::from).collect())
+    }
+
+    #[test]
+    fn options_may_be_joined() {
+        let args = parsed(&["-SQs", "-xcib.xml", "--op-fail", "a_stop_0@n=1", "-un1"]).ok();
+        let args =
+            args.filter(|a| a.request.simulate && a.request.quiet && a.request.scores && a.request.sanitized);
+        assert!(args.is_some_and(|a| a.request.injections.node_up == ["n1"] && a.request.op_fail.len() == 1));
+    }
+
+    #[test]
+    fn unknown_options_are_refused() {
+        assert!(matches!(parsed(&["--nonsense"]), Err(Failure(ExitCode::USAGE, _))));
+        assert!(parsed(&["--output-as=nonsense"]).is_err());
+    }
+}
