@@ -138,15 +138,6 @@ impl World {
         self.announce(vec![id]);
     }
 
-    /// A node that was told to go: what it held must be stopped by then.
-    fn leave(&mut self, id: u32) {
-        self.story.push(format!("{} exit {id}", self.now_ms));
-        if let Some(node) = self.nodes.remove(&id) {
-            assert!(node.active.is_empty(), "{id} leaves with {:?}\n{}", node.active, self.tail());
-        }
-        self.announce(Vec::new());
-    }
-
     fn announce(&mut self, dead: Vec<u32>) {
         let running: Vec<u32> = self.nodes.keys().copied().collect();
         let quorate = running.len() as u32 * 2 > self.size || self.size == 2;
@@ -516,26 +507,6 @@ fn a_cluster_forms_and_starts_its_resources() {
     run(1, 2, 0);
     run(2, 3, 0);
     run(3, 5, 0);
-}
-
-#[test]
-fn all_nodes_leave_at_once() {
-    for seed in 0..40 {
-        let mut world = World::new(seed * 77 + 5, 2 + (seed % 3) as u32);
-        world.settle();
-        let ids: Vec<u32> = world.nodes.keys().copied().collect();
-        for id in ids {
-            for _ in 0..world.random(30) {
-                world.step();
-            }
-            world.with(id, |node, env| node.controller.handle_shutdown_request(env));
-        }
-        let limit = world.now_ms + CALM_MS;
-        while !world.nodes.is_empty() {
-            assert!(world.now_ms < limit, "seed {seed}: still there\n{}", world.tail());
-            world.step();
-        }
-    }
 }
 
 #[test]
