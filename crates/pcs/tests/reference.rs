@@ -1,6 +1,8 @@
 //! The same commands on the same file, by the reference's pcs and by ours: same messages, same exit
 //! status, same configuration. Left out, aloud, where the reference is not installed.
 
+#![allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
+
 use std::path::Path;
 use std::process::Command;
 
