@@ -72,6 +72,7 @@ pub fn expand(cib: &Document) -> Expanded {
     };
     let Some(resources) = section(&out.doc, "resources") else { return out };
     let scratch = out.doc.append(out.doc.root(), "expanded-resources");
+    rename_masters(&mut out.doc, resources);
     merge_templates(&mut out, resources, scratch);
     add_guest_connections(&mut out, resources);
     let mut known = HashSet::new();
@@ -82,15 +83,27 @@ pub fn expand(cib: &Document) -> Expanded {
             out.bundles.insert(effective, plan);
         }
         for e in out.doc.element(top).descendants() {
-            if let Some(id) = e
-                .attr("id")
-                .filter(|_| matches!(e.name(), "primitive" | "group" | "clone" | "master" | "bundle"))
+            if let Some(id) =
+                e.attr("id").filter(|_| matches!(e.name(), "primitive" | "group" | "clone" | "bundle"))
             {
                 known.insert(id.to_string());
             }
         }
     }
     out
+}
+
+/// Old configurations call a promotable clone `<master>`.
+fn rename_masters(doc: &mut Document, resources: NodeId) {
+    for top in doc.child_elements(resources) {
+        if doc.name(top) != "master" {
+            continue;
+        }
+        doc.rename(top, "clone");
+        let id = doc.attr(top, "id").unwrap_or("").to_string();
+        let set = doc.append_with(top, "meta_attributes", &[("id", &format!("{id}-promotable"))]);
+        pair(doc, set, "promotable", "true");
+    }
 }
 
 fn merge_templates(out: &mut Expanded, resources: NodeId, scratch: NodeId) {
@@ -611,4 +624,21 @@ fn run_options(config: &BundleConfig, offset: usize, ip: Option<&str>) -> (Strin
     }
     out += &format!(" {}", config.host_options);
     (out, points.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::rf;
+    use crate::{Cluster, Options};
+    use xml::Document;
+
+    #[test]
+    fn masters_are_promotable_clones() {
+        let text = "<cib><configuration><nodes><node id='1' uname='n1'/></nodes><resources><master id='ms'>\
+            <primitive id='p' class='ocf' provider='pacemaker' type='Stateful'/></master></resources>\
+            </configuration><status/></cib>";
+        let doc = Document::parse(text).unwrap_or_else(|e| panic!("{e}"));
+        let cluster = Cluster::unpack(&doc, &Options::default());
+        assert!(cluster.top.iter().any(|r| cluster.is_clone(*r) && cluster.rscs[*r].is(rf::PROMOTABLE)));
+    }
 }

@@ -197,10 +197,10 @@ pub fn directory() -> PathBuf {
     shared.unwrap_or_else(beside).join("pacemaker-scheduler-suite")
 }
 
-/// The suite as a command, `[-v] [DIR] [NAME…]`: whether all passed, and what to print.
+/// The suite as a command, `[--diff] [DIR] [NAME…]`: whether all passed, and what to print.
 pub fn command(args: &[String]) -> (bool, String) {
-    let verbose = args.iter().any(|a| a == "-v");
-    let mut words: Vec<String> = args.iter().filter(|a| *a != "-v").cloned().collect();
+    let verbose = args.iter().any(|a| a == "--diff");
+    let mut words: Vec<String> = args.iter().filter(|a| *a != "--diff").cloned().collect();
     let dir = match words.first().filter(|w| Path::new(w).is_dir()) {
         Some(dir) => PathBuf::from(dir),
         None => directory(),

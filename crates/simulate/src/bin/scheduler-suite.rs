@@ -1,4 +1,4 @@
-//! Runs the regression suite: `scheduler-suite [-v] [DIR] [NAME…]`.
+//! Runs the regression suite: `scheduler-suite [--diff] [DIR] [NAME…]`.
 
 use std::process::ExitCode;
 
