@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use lab::{FLOATING_ADDRESS, Lab, LabOptions, Stack, WatchOptions};
 
 /// Longest wait for anything, also for the reference's slow start.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A lab that is taken down when it goes out of scope.
 pub struct Cluster {
@@ -31,9 +31,16 @@ impl Cluster {
             cluster.must(node, "echo hacluster:hapass | chpasswd")?;
         }
         let nodes = "nodo1.example.com addr=172.31.0.11 nodo2.example.com addr=172.31.0.12";
-        cluster.until("pcsd answers", |c| {
-            c.says(&format!("pcs host auth {nodes} -u hacluster -p hapass"), "Authorized")
-        })?;
+        let start = Instant::now();
+        // pcsd may need a moment after the host's start.
+        while let Err(reason) =
+            cluster.must("nodo1", &format!("pcs host auth {nodes} -u hacluster -p hapass"))
+        {
+            if start.elapsed() > PATIENCE {
+                return Err(reason);
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
         cluster.must("nodo1", &format!("pcs cluster setup cluster1 {nodes} transport udp --force"))?;
         cluster.must("nodo1", "pcs cluster start --all")?;
         cluster.until("both nodes are online", |c| {
