@@ -226,6 +226,20 @@ impl Supervisor {
         self.stop_with_dependants(name)
     }
 
+    /// Stops a service and starts it again, with what required it and ran (as `Requires=` asks).
+    pub(crate) fn restart(&self, name: &str) -> Result<(), String> {
+        let _guard = lock(&self.work);
+        let ran: Vec<&str> = self
+            .services
+            .iter()
+            .filter(|other| other.requires.contains(&name) && self.activity(other.name) == Activity::Active)
+            .map(|other| other.name)
+            .collect();
+        self.stop_with_dependants(name)?;
+        self.start_with_requirements(name)?;
+        ran.into_iter().try_for_each(|other| self.start_with_requirements(other))
+    }
+
     fn stop_with_dependants(&self, name: &str) -> Result<(), String> {
         let Some(service) = self.service(name) else {
             return Err(format!("Unit {name}.service not loaded."));

@@ -134,7 +134,7 @@ fn act(supervisor: &Supervisor, command: &str, unit: &str) -> Answer {
                 ),
             );
         }
-        _ => supervisor.stop(unit).and_then(|()| supervisor.start(unit)),
+        _ => supervisor.restart(unit),
     };
     match outcome {
         Ok(()) => Answer::default(),
