@@ -15,7 +15,8 @@ fn breaks(decision: &Decision) -> Vec<String> {
     let cluster = &decision.cluster;
     let mut at: HashMap<(RscIx, NodeIx), Option<i32>> = HashMap::new();
     let mut found = Vec::new();
-    let label = |rsc: RscIx, node: NodeIx| format!("{} on {}", cluster.rscs[rsc].id, cluster.nodes[node].name);
+    let label =
+        |rsc: RscIx, node: NodeIx| format!("{} on {}", cluster.rscs[rsc].id, cluster.nodes[node].name);
     for step in &cluster.trail {
         let before = at.insert((step.rsc, step.node), step.to).flatten();
         if before != step.from {
@@ -33,7 +34,10 @@ fn breaks(decision: &Decision) -> Vec<String> {
             let score = slot(&cluster.rscs[rsc].allowed, node).map(|cell| cell.score);
             let told = at.get(&(rsc, node)).copied().flatten();
             if score != told {
-                found.push(format!("{}: the score is {score:?}, the trail ends at {told:?}", label(rsc, node)));
+                found.push(format!(
+                    "{}: the score is {score:?}, the trail ends at {told:?}",
+                    label(rsc, node)
+                ));
             }
         }
     }
