@@ -39,5 +39,5 @@ pub use cluster::{
 };
 pub use decide::{Decision, Error, check_input, schedule};
 pub use deep::with_deep_stack;
-pub use graph::{Graph, Synapse};
+pub use graph::Graph;
 pub use model::*;

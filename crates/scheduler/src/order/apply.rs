@@ -134,7 +134,10 @@ impl Cluster {
                 ar::ORDERED | ar::UNRUNNABLE_FIRST_BLOCKS,
             );
         }
-        self.actions[shutdown].meta.set(crate::text::Str::lit("op_no_wait"), crate::text::Str::lit("true"));
+        self.actions[shutdown]
+            .op_mut()
+            .meta
+            .set(crate::text::Str::lit("op_no_wait"), crate::text::Str::lit("true"));
         shutdown
     }
 }

@@ -129,7 +129,7 @@ impl Cluster {
     pub(crate) fn clear_failcount(&mut self, rsc: RscIx, node: NodeIx) -> ActIx {
         let key = op_key(&self.rscs[rsc].id, "clear_failcount", 0);
         let clear = self.custom_action(Some(rsc), key, Str::lit("clear_failcount"), Some(node), false);
-        self.actions[clear].meta.set(Str::lit("op_no_wait"), Str::lit("true"));
+        self.actions[clear].op_mut().meta.set(Str::lit("op_no_wait"), Str::lit("true"));
         clear
     }
 }
