@@ -516,9 +516,22 @@ impl Resource {
     }
 }
 
+/// An ordering that is wanted.
+#[derive(Debug, Clone)]
+pub enum Ordering {
+    Ends(Box<Ends>),
+    /// Each probe of a row of actions (up to `end`, which is not one) before the starts of what it is
+    /// about.
+    Probes {
+        first: ActIx,
+        end: ActIx,
+        flags: u32,
+    },
+}
+
 /// Ordering between two ends, each a resource with an operation's name, or an action.
 #[derive(Debug, Clone)]
-pub struct Ordering {
+pub struct Ends {
     pub flags: u32,
     pub first_rsc: Option<RscIx>,
     pub first_task: Option<Str>,

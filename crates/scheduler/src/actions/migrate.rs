@@ -76,7 +76,7 @@ impl Cluster {
     }
 
     /// Adds to an ordering of starts or stops what it means when the resources migrate instead.
-    pub(crate) fn order_migration_equivalents(&mut self, order: &Ordering) {
+    pub(crate) fn order_migration_equivalents(&mut self, order: &Ends) {
         let (Some(first), Some(then)) = (order.first_rsc, order.then_rsc) else { return };
         if first == then || self.is_parent(first, then) || self.is_parent(then, first) {
             return;

@@ -61,14 +61,13 @@ impl Cluster {
         };
         let (first_rsc, first_task, first) = fill(first);
         let (then_rsc, then_task, then) = fill(then);
-        let order = Ordering { flags, first_rsc, first_task, first, then_rsc, then_task, then };
+        let order = Ends { flags, first_rsc, first_task, first, then_rsc, then_task, then };
         let migrates = |rsc: Option<RscIx>| rsc.is_some_and(|r| self.rscs[r].is(rf::MIGRATABLE));
         if migrates(first_rsc) || migrates(then_rsc) {
-            let copy = order.clone();
-            self.orderings.push(order);
-            self.order_migration_equivalents(&copy);
+            self.orderings.push(Ordering::Ends(Box::new(order.clone())));
+            self.order_migration_equivalents(&order);
         } else {
-            self.orderings.push(order);
+            self.orderings.push(Ordering::Ends(Box::new(order)));
         }
     }
 

@@ -20,7 +20,7 @@ impl Cluster {
         (found.count, found.last_failure_s)
     }
 
-    fn failure_attrs(&mut self, node: NodeIx) -> Arc<Vec<(Str, Str)>> {
+    pub(crate) fn failure_attrs(&mut self, node: NodeIx) -> Arc<Vec<(Str, Str)>> {
         if let Some(found) = &self.nodes[node].failures {
             return found.clone();
         }
