@@ -263,7 +263,8 @@ impl Cluster {
         {
             return;
         }
-        for then in self.actions[after.action].after.to_vec().into_iter().rev() {
+        for at in (0..self.actions[after.action].after.len()).rev() {
+            let Some(then) = self.actions[after.action].after.get(at).copied() else { continue };
             let Some(rsc) = self.actions[then.action].rsc else { continue };
             if self.rscs[rsc].active_nodes.is_empty()
                 && self.top_of(rsc, false) == after_rsc
@@ -305,7 +306,8 @@ impl Cluster {
             Some(rsc) => self.compatible_instance(probe_rsc, rsc, Role::Unknown, false, None),
             None => None,
         };
-        for then in self.actions[after].after.to_vec().into_iter().rev() {
+        for at in (0..self.actions[after].after.len()).rev() {
+            let Some(then) = self.actions[after].after.get(at).copied() else { continue };
             if then.flags & ar::FIRST_IMPLIES_THEN == 0 {
                 let (Some(rsc), Some(chained)) = (after_rsc, self.actions[then.action].rsc) else { continue };
                 if self.rscs[rsc].variant < Variant::Group
