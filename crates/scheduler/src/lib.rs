@@ -40,6 +40,6 @@ pub use cluster::{
 };
 pub use decide::{Decision, Error, check_input, schedule};
 pub use deep::with_deep_stack;
-pub use graph::{Graph, Synapse};
+pub use graph::Graph;
 pub use model::*;
 pub use trail::Step;

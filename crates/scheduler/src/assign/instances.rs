@@ -319,13 +319,13 @@ impl Cluster {
         }
         let start = self.rsc_pseudo_action(collective, "start", !state.starting, true);
         let started = self.rsc_pseudo_action(collective, "running", !state.starting, false);
-        self.actions[started].priority = base::INFINITY;
+        self.actions[started].op_mut().priority = base::INFINITY;
         if state.active || state.starting {
             self.actions[started].flags |= af::RUNNABLE;
         }
         let stop = self.rsc_pseudo_action(collective, "stop", !state.stopping, true);
         let stopped = self.rsc_pseudo_action(collective, "stopped", !state.stopping, true);
-        self.actions[stopped].priority = base::INFINITY;
+        self.actions[stopped].op_mut().priority = base::INFINITY;
         if !state.restarting {
             self.actions[stop].flags |= af::MIGRATABLE;
         }

@@ -344,14 +344,14 @@ impl Cluster {
         }
         let promote = self.rsc_pseudo_action(clone, "promote", !promoting, true);
         let promoted = self.rsc_pseudo_action(clone, "promoted", !promoting, true);
-        self.actions[promoted].priority = base::INFINITY;
+        self.actions[promoted].op_mut().priority = base::INFINITY;
         if self.rscs[clone].clone.as_ref().is_some_and(|c| c.promote_notify.is_none()) {
             let data = self.notify_ops(clone, "promote", Some(promote), Some(promoted));
             self.set_clone_data(clone, |c| c.promote_notify = data);
         }
         let demote = self.rsc_pseudo_action(clone, "demote", !demoting, true);
         let demoted = self.rsc_pseudo_action(clone, "demoted", !demoting, true);
-        self.actions[demoted].priority = base::INFINITY;
+        self.actions[demoted].op_mut().priority = base::INFINITY;
         if self.rscs[clone].clone.as_ref().is_some_and(|c| c.demote_notify.is_none()) {
             let data = self.notify_ops(clone, "demote", Some(demote), Some(demoted));
             self.set_clone_data(clone, |c| c.demote_notify = data);
