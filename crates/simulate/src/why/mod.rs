@@ -221,7 +221,7 @@ fn blocked_actions(cluster: &Cluster, rsc: RscIx) -> Vec<Reason> {
         if task == "promote" && cluster.rscs[rsc].next_role < Role::Promoted {
             continue;
         }
-        let why = action.reason.as_deref().unwrap_or("something it needs cannot be done");
+        let why = action.reason().map(|r| &**r).unwrap_or("something it needs cannot be done");
         found.push(causes::of_blocked(cluster, task, why));
     }
     found
