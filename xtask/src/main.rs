@@ -14,7 +14,8 @@ cargo xtask COMMAND
   edges                       check that dependencies point one way only
   scheduler-suite [ARGS…]     run Pacemaker's scheduler cases: [DIR] [NAME…] [--diff]
   sim [--seeds N]             simulate clusters with faults, one per seed
-  bench failover|cli|memory|all   compare with the reference, side by side (needs root)
+  bench failover|cli|memory|scheduler|all
+                              compare with the reference, side by side (all but scheduler need root)
 ";
 
 fn main() -> ExitCode {
