@@ -179,7 +179,7 @@ pub(crate) struct ParamCheck {
 impl Cluster {
     pub(crate) fn new(expanded: Expanded, opts: &Options) -> Cluster {
         Cluster {
-            doc: Arc::new(expanded.doc),
+            doc: expanded.doc,
             config: Config::default(),
             opts: opts.clone(),
             now: Time::from_epoch(opts.now_s, i64::from(opts.utc_offset_s)),

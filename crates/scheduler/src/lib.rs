@@ -37,7 +37,7 @@ mod unpack;
 pub use cluster::{
     Cluster, Config, FailedOp, Level, Line, Message, NoQuorum, Options, Placement, Step, add_scores,
 };
-pub use decide::{Decision, Error, check_input, schedule};
+pub use decide::{Decision, Error, check_input, schedule, schedule_shared};
 pub use deep::with_deep_stack;
 pub use graph::Graph;
 pub use model::*;
