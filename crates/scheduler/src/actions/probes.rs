@@ -137,6 +137,8 @@ impl Cluster {
             if allowed.is_none_or(|a| a.probe != ProbeMode::Exclusive) {
                 if let Some(cell) = slot_mut(&mut self.rscs[clone].allowed, node) {
                     cell.present = false;
+                    let old = cell.score;
+                    self.note_change(clone, node, &Str::lit("resource-discovery=never"), Some(old), None);
                 }
                 return false;
             }

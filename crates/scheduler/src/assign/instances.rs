@@ -124,13 +124,9 @@ impl Cluster {
             if self.can_run_instance(instance, node, max_per_node) {
                 continue;
             }
-            if let Some(cell) = slot_mut(&mut self.rscs[instance].allowed, node) {
-                cell.score = -base::INFINITY;
-            }
+            self.set_score(instance, node, -base::INFINITY, "no room for this instance");
             for child in self.rscs[instance].children.clone() {
-                if let Some(cell) = slot_mut(&mut self.rscs[child].allowed, node) {
-                    cell.score = -base::INFINITY;
-                }
+                self.set_score(child, node, -base::INFINITY, "no room for this instance");
             }
         }
     }
@@ -179,12 +175,14 @@ impl Cluster {
         self.save_rows(instance, &mut rows);
         let parent_row = self.rscs[parent].allowed.clone();
         let (mut reserved, mut chosen) = (0, None);
+        let before = self.trail.len();
         while reserved < available {
             chosen = self.assign_instance(instance, Some(current), max_per_node);
             if chosen == Some(current) {
                 break;
             }
             self.restore_rows(&rows);
+            self.forget_steps(before, &rows);
             if chosen.is_none() {
                 self.rscs[instance].flags |= rf::UNASSIGNED;
                 break;

@@ -140,10 +140,8 @@ impl Cluster {
         for child in self.rscs[rsc].children.clone() {
             self.apply_exclusive_discovery(child, node);
         }
-        if let Some(cell) = slot_mut(&mut self.rscs[rsc].allowed, node)
-            && cell.probe != ProbeMode::Exclusive
-        {
-            cell.score = -base::INFINITY;
+        if slot(&self.rscs[rsc].allowed, node).is_some_and(|cell| cell.probe != ProbeMode::Exclusive) {
+            self.set_score(rsc, node, -base::INFINITY, "resource-discovery=exclusive elsewhere");
         }
     }
 
