@@ -25,6 +25,7 @@ mod decide;
 mod deep;
 pub mod digest;
 mod expand;
+mod fast_hash;
 mod graph;
 mod hash_order;
 pub mod iso8601;
