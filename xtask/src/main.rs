@@ -16,7 +16,8 @@ cargo xtask COMMAND
   scheduler-suite [ARGS…]     run Pacemaker's scheduler cases: [DIR] [NAME…] [--diff]
   sim [--seeds N]             simulate clusters with faults, one per seed
   fuzz [NAME…] [--seconds N]  look for inputs that crash a decoder or a core
-  bench failover|cli|memory|all   compare with the reference, side by side (needs root)
+  bench failover|cli|memory|scheduler|all
+                              compare with the reference, side by side (all but scheduler need root)
 ";
 
 fn main() -> ExitCode {
