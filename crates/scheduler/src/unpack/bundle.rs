@@ -10,7 +10,7 @@ impl Cluster {
         let Some(plan) = self.plans.get(&self.rscs[rsc].xml).cloned().filter(|p| !p.invalid) else {
             return false;
         };
-        if plan.per_host == 1 {
+        if !plan.unique {
             self.rscs[rsc].flags &= !rf::UNIQUE;
         }
         let mut data = BundleData {

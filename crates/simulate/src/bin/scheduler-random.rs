@@ -53,9 +53,8 @@ fn parse() -> Result<Args, lexopt::Error> {
 /// Writes an input whose answers differ.
 fn keep(args: &Args, reference: &Reference, step: &Step, found: &[(&'static str, String)]) {
     let Some(dir) = &args.keep else { return };
-    let kinds: Vec<&'static str> = found.iter().map(|(kind, _)| *kind).collect();
     let (cib, events) = match args.small {
-        true => minimise(reference, &step.cib, &step.events, &kinds),
+        true => minimise(reference, &step.cib, &step.events, found),
         false => (step.cib.clone(), step.events.clone()),
     };
     let name = format!("{}-{}", step.seed, step.number);
