@@ -12,6 +12,7 @@ scheduler-random [--seeds N] [--first SEED] [--steps N] [--reference PROGRAM] [-
   --steps N       decisions of each history (4)
   --reference P   crm_simulate to compare with (RELEVO_REFERENCE_CRM_SIMULATE, /usr/sbin/crm_simulate)
   --keep DIR      write inputs whose answers differ, and the differences, to this directory
+  --only NAME     keep this one only (as printed, SEED-STEP)
   --small         make these inputs as small as they can be (slow)
 ";
 
@@ -22,6 +23,7 @@ struct Args {
     reference: Option<PathBuf>,
     keep: Option<PathBuf>,
     small: bool,
+    only: Option<String>,
 }
 
 #[derive(Default)]
@@ -34,7 +36,8 @@ struct Count {
 
 fn parse() -> Result<Args, lexopt::Error> {
     use lexopt::prelude::*;
-    let mut args = Args { seeds: 100, first: 1, steps: 4, reference: installed(), keep: None, small: false };
+    let mut args =
+        Args { seeds: 100, first: 1, steps: 4, reference: installed(), keep: None, small: false, only: None };
     let mut parser = lexopt::Parser::from_env();
     while let Some(arg) = parser.next()? {
         match arg {
@@ -43,6 +46,7 @@ fn parse() -> Result<Args, lexopt::Error> {
             Long("steps") => args.steps = parser.value()?.parse()?,
             Long("reference") => args.reference = Some(parser.value()?.into()),
             Long("keep") => args.keep = Some(parser.value()?.into()),
+            Long("only") => args.only = Some(parser.value()?.string()?),
             Long("small") => args.small = true,
             _ => return Err(arg.unexpected()),
         }
@@ -52,12 +56,13 @@ fn parse() -> Result<Args, lexopt::Error> {
 
 /// Writes an input whose answers differ.
 fn keep(args: &Args, reference: &Reference, step: &Step, found: &[(&'static str, String)]) {
-    let Some(dir) = &args.keep else { return };
+    let name = format!("{}-{}", step.seed, step.number);
+    let wanted = args.only.as_ref().is_none_or(|only| *only == name);
+    let Some(dir) = args.keep.as_ref().filter(|_| wanted) else { return };
     let (cib, events) = match args.small {
         true => minimise(reference, &step.cib, &step.events, found),
         false => (step.cib.clone(), step.events.clone()),
     };
-    let name = format!("{}-{}", step.seed, step.number);
     let mut text = format!("{}\n", events.options().join(" "));
     for (kind, difference) in found {
         text += &format!("--- {kind}\n{difference}\n");

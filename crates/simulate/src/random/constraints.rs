@@ -193,7 +193,11 @@ fn date(m: &mut Maker) {
 pub fn parameter_rule(m: &mut Maker) {
     let id = m.id("rule");
     m.add(&format!("<rule id=\"{id}\">"));
-    if m.dice.chance(50) { date(m) } else { expression(m) }
+    if m.dice.chance(50) {
+        date(m)
+    } else {
+        expression(m)
+    }
     m.add("</rule>");
 }
 

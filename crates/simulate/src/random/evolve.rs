@@ -194,11 +194,7 @@ fn set_meta(doc: &mut Document, dice: &mut Dice) {
     all.extend(elements(doc, "bundle"));
     let primitives = doc.root_element().path(&["configuration", "resources"]);
     all.extend(
-        primitives
-            .iter()
-            .flat_map(|r| r.descendants())
-            .filter(|e| e.name() == "primitive")
-            .map(|e| e.id()),
+        primitives.iter().flat_map(|r| r.descendants()).filter(|e| e.name() == "primitive").map(|e| e.id()),
     );
     let Some(rsc) = one(dice, &all) else { return };
     let choices = [

@@ -32,10 +32,8 @@ const CLONE: [Choice; 7] = [
 ];
 
 /// Meta-attributes of promotable clones.
-const PROMOTABLE: [Choice; 2] = [
-    (30, "promoted-max", &["1", "2", "0"]),
-    (15, "promoted-node-max", &["1", "2"]),
-];
+const PROMOTABLE: [Choice; 2] =
+    [(30, "promoted-max", &["1", "2", "0"]), (15, "promoted-node-max", &["1", "2"])];
 
 const ON_FAIL: [&str; 8] =
     ["ignore", "block", "demote", "stop", "restart", "standby", "fence", "restart-container"];
