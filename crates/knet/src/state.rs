@@ -537,14 +537,6 @@ impl Knet {
     pub fn data_mtu(&self) -> usize {
         self.data_mtu
     }
-
-    /// Sets all counters of links to zero.
-    pub fn clear_stats(&mut self) {
-        self.stats = Stats::default();
-        for link in self.hosts.values_mut().flat_map(|host| host.links.values_mut()) {
-            link.stats = crate::event::LinkStats { latency_min_us: u32::MAX, ..Default::default() };
-        }
-    }
 }
 
 /// The sixteen bytes that a ping brings back: seconds, nanoseconds, nonce. The first twelve are laid out as
