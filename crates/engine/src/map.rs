@@ -192,7 +192,7 @@ pub(crate) fn is_read_only(key: &str) -> bool {
 }
 
 /// The map itself.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Map {
     values: BTreeMap<String, Value>,
     changes: VecDeque<Change>,

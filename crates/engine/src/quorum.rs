@@ -12,14 +12,14 @@ pub(crate) const TRACK_CURRENT: u32 = 1;
 pub(crate) const TRACK_CHANGES: u32 = 2;
 pub(crate) const TRACK_CHANGES_ONLY: u32 = 4;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Connection {
     model: u32,
     tracks: bool,
 }
 
 /// State of the service.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Quorum {
     clients: BTreeMap<Client, Connection>,
     /// A provider is configured.

@@ -12,6 +12,8 @@ use crate::wire::{CsError, Msg, View, length};
 
 mod config;
 mod requests;
+#[cfg(test)]
+mod vqsim;
 
 pub(crate) use requests::needs_ring;
 
@@ -19,6 +21,8 @@ const SUBSYSTEM: &str = "VOTEQ";
 const SERVICE: u32 = 5 << 16;
 /// Node id under which the quorum device's votes travel.
 const DEVICE: u32 = 0;
+/// Lowest and highest member of a partition that was never quorate: it cannot win a tie.
+const NOBODY: u32 = 0;
 const NAME_FIELD: usize = 255;
 
 const FLAG_QUORATE: u32 = 1;
@@ -71,7 +75,7 @@ impl TieBreaker {
 }
 
 /// Options of section `quorum`.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Options {
     two_node: bool,
     wait_for_all: bool,
@@ -88,14 +92,14 @@ struct Options {
     device_master_wins: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Tracker {
     context: u64,
     tracks: bool,
 }
 
 /// State of the service.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct VoteQuorum {
     me: u32,
     options: Options,
@@ -138,8 +142,8 @@ impl VoteQuorum {
             wfa_status: false,
             ev_barrier: 0,
             ev_tracking_barrier: stored_barrier,
-            lowest: ctx.me,
-            highest: ctx.me,
+            lowest: NOBODY,
+            highest: NOBODY,
             members: Vec::new(),
             previous_members: Vec::new(),
             ring: RingId::default(),
@@ -292,7 +296,9 @@ impl VoteQuorum {
         if changed || id == self.me || node.flags & FLAG_FIRST != 0 {
             self.recalculate(ctx, quorum, allow_decrease, by_current);
         }
-        let releases = info.flags & FLAG_WFA_STATUS == 0 && info.flags & FLAG_QUORATE != 0;
+        // Our own flags may just have changed.
+        let flags = self.nodes.get(&id).map_or(0, |node| node.flags);
+        let releases = flags & FLAG_WFA_STATUS == 0 && flags & FLAG_QUORATE != 0;
         if self.options.wait_for_all && releases {
             self.set_wfa_status(ctx.map, false);
         }
@@ -452,9 +458,9 @@ impl VoteQuorum {
         if quorate {
             self.update_extremes(ctx.map);
         }
-        let missing = length(self.previous_members.len()).wrapping_sub(length(self.members.len()));
+        let missing = length(self.previous_members.len().saturating_sub(self.members.len()));
         let is_half = total == expected / 2;
-        // A growing partition wraps around here on purpose: no tie-break then, as in the reference.
+        // As many as would make the other side quorate without a tie must not be missing.
         if self.options.tie_breaker != TieBreaker::None
             && is_half
             && missing < self.quorum
