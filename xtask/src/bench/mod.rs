@@ -4,6 +4,7 @@ mod cli;
 mod cluster;
 mod failover;
 mod memory;
+pub mod ring;
 mod table;
 
 use std::path::Path;
@@ -24,11 +25,12 @@ pub fn bench(arguments: &[String]) -> Result<(), String> {
     command("cargo", &["build", "--release", "--quiet"])?;
     let program = root().join("target/release/relevo");
     type Bench = fn(&Path) -> Result<Table, String>;
-    let all: [(&str, Bench); 3] = [("failover", failover::run), ("cli", cli::run), ("memory", memory::run)];
+    let all: [(&str, Bench); 4] =
+        [("failover", failover::run), ("cli", cli::run), ("memory", memory::run), ("ring", ring::run)];
     let wanted = arguments.first().map_or("all", String::as_str);
     let chosen: Vec<_> = all.iter().filter(|(name, _)| wanted == "all" || wanted == *name).collect();
     if chosen.is_empty() {
-        return Err("bench failover, bench cli, bench memory or bench all".into());
+        return Err("bench failover, bench cli, bench memory, bench ring or bench all".into());
     }
     for (name, bench) in chosen {
         eprintln!("\n▸ bench {name}: first Relevo, then the reference (some minutes)");
