@@ -4,11 +4,13 @@
 
 mod exit;
 mod interval;
+mod nearest;
 mod ocf;
 mod score;
 
 pub use exit::{CibError, ExitCode};
 pub use interval::parse_interval_ms;
+pub use nearest::nearest;
 pub use ocf::OcfExit;
 pub use score::{INFINITY, Score};
 

@@ -12,7 +12,7 @@ const DAEMONS: &[(&str, Entry)] = &[("pacemakerd", pacemakerd::main), ("pcsd", p
 
 /// Words of `relevo` only: on a host these names belong to others.
 const WORDS: &[(&str, Entry)] =
-    &[("lab", lab::main), ("systemctl", lab::systemctl_main), ("ping", lab::ping_main)];
+    &[("lab", lab::main), ("systemctl", lab::systemctl_main), ("ping", lab::ping_main), ("why", tools::why)];
 
 /// Agents are words too: as programs they stand in the directories of agents.
 const AGENTS: &[(&str, Entry)] = agents::ENTRIES;
@@ -80,7 +80,7 @@ fn usage() -> String {
     let names: Vec<&str> = commands().map(|(name, _)| name).collect();
     format!(
         "Usage: relevo PROGRAM [ARGUMENTS…]   (or call it by the program's name)\n\n\
-         Try it: relevo lab tour\n\nPrograms: lab {}\n",
+         Try it: relevo lab tour\n\nPrograms: lab why {}\n",
         names.join(" ")
     )
 }

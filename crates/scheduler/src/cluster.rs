@@ -5,6 +5,7 @@ use crate::iso8601::Time;
 use crate::model::*;
 use crate::rules::{Health, RuleInput};
 use crate::text::{Str, Table, is_true};
+use crate::trail::Step;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use xml::{Document, NodeId};
@@ -103,16 +104,6 @@ pub enum Line {
     Capacity { stage: &'static str, node: Str, values: Vec<(Str, Str)> },
     Utilization { stage: &'static str, rsc: Str, node: Str, values: Vec<(Str, Str)> },
     Info(String),
-}
-
-/// One step of the trail: what changed a score, from what to what.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    pub rsc: Str,
-    pub node: Str,
-    pub cause: Str,
-    pub from: Option<i32>,
-    pub to: i32,
 }
 
 /// A failed operation, for status displays.
@@ -664,18 +655,6 @@ impl Cluster {
     }
 
     // Scores
-
-    pub(crate) fn note(&mut self, rsc: RscIx, node: NodeIx, cause: &Str, from: Option<i32>, to: i32) {
-        if self.opts.trail && from != Some(to) {
-            self.trail.push(Step {
-                rsc: self.rscs[rsc].id.clone(),
-                node: self.nodes[node].name.clone(),
-                cause: cause.clone(),
-                from,
-                to,
-            });
-        }
-    }
 
     fn node_score(&mut self, rsc: RscIx, node: NodeIx, from: Slot, score: i32, cause: &Str) {
         let skip = self.rscs[rsc].is(rf::EXCLUSIVE_PROBES) || from.probe == ProbeMode::Never;

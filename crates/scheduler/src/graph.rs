@@ -3,28 +3,18 @@
 use crate::cluster::Cluster;
 use crate::model::*;
 use crate::text::{Str, meta_name, notify_key, op_key, parse_uint};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use xml::{Document, NodeId};
 
-/// Actions to do together, and what has to be confirmed before.
-#[derive(Debug, Clone)]
-pub struct Synapse {
-    pub priority: i32,
-    pub action: ActIx,
-    pub inputs: Vec<ActIx>,
-}
-
-/// A transition: synapses in order of their ids.
+/// A transition: actions in order of the ids of their synapses.
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
-    pub synapses: Vec<Synapse>,
-    /// Actions in the graph, as XML, by index.
-    pub(crate) details: std::collections::HashMap<ActIx, Details>,
+    pub actions: Vec<ActIx>,
 }
 
 /// What the XML of an action says beyond the action itself.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Details {
+struct Details {
     attributes: BTreeMap<Str, Str>,
     /// Parameters whose names are no XML names.
     params: BTreeMap<Str, Str>,
@@ -57,7 +47,7 @@ impl Cluster {
     /// Whether an ordering puts its first action among the inputs of an action.
     fn input_in_graph(&mut self, action: ActIx, at: usize) -> bool {
         let Some(input) = self.actions[action].before.get(at).copied() else { return false };
-        if input.graphed {
+        if input.graphed() {
             return true;
         }
         let (a, i) = (&self.actions[action], &self.actions[input.action]);
@@ -125,18 +115,19 @@ impl Cluster {
 
     /// Merges several orderings with the same action; the rest is sorted by id.
     fn deduplicate_inputs(&mut self, action: ActIx) {
-        let mut before = std::mem::take(&mut self.actions[action].before);
+        if self.actions[action].before.len() < 2 {
+            return;
+        }
+        let mut before = self.actions[action].before.to_vec();
         before.reverse();
         before.sort_by_key(|r| r.action);
-        let mut merged: Vec<Related> = Vec::with_capacity(before.len());
-        for input in before {
-            match merged.last_mut() {
-                Some(last) if last.action == input.action => last.flags |= input.flags,
-                _ => merged.push(Related { graphed: false, ..input }),
-            }
-        }
-        merged.reverse();
-        self.actions[action].before = merged;
+        before.dedup_by(|next, last| {
+            let same = next.action == last.action;
+            last.flags |= if same { next.flags } else { 0 };
+            same
+        });
+        before.reverse();
+        self.actions[action].before = before.into();
     }
 
     fn add_to_graph(&mut self, action: ActIx, graph: &mut Graph) {
@@ -148,20 +139,27 @@ impl Cluster {
             return;
         }
         self.actions[action].flags |= af::ADDED_TO_GRAPH;
-        let of_rsc = self.actions[action].rsc.map_or(0, |r| self.rscs[r].priority);
-        let priority = self.actions[action].priority.max(of_rsc).max(0);
-        let details = self.action_details(action);
-        graph.details.insert(action, details);
-        let mut inputs = Vec::new();
         for at in (0..self.actions[action].before.len()).rev() {
             if self.input_in_graph(action, at)
                 && let Some(input) = self.actions[action].before.get_mut(at)
             {
-                input.graphed = true;
-                inputs.push(input.action);
+                input.flags |= ar::GRAPHED;
             }
         }
-        graph.synapses.push(Synapse { priority, action, inputs });
+        self.prepare_params(action);
+        graph.actions.push(action);
+    }
+
+    /// Sees to it that the parameters that an action shows are known.
+    fn prepare_params(&mut self, action: ActIx) {
+        let a = &self.actions[action];
+        let (Some(rsc), node) = (a.rsc, a.node) else { return };
+        if node.is_some() || self.rscs[rsc].variant == Variant::Primitive {
+            let params = self.params(rsc, node);
+            if params.get("addr") == Some("#uname") {
+                self.params(rsc, None);
+            }
+        }
     }
 
     fn rsc_to_graph(&mut self, rsc: RscIx, graph: &mut Graph) {
@@ -234,7 +232,7 @@ impl Cluster {
         nodes.filter(differs).map(|n| (n.id.clone(), n.maintenance)).collect()
     }
 
-    fn action_details(&mut self, action: ActIx) -> Details {
+    fn action_details(&self, action: ActIx) -> Details {
         let mut out = Details::default();
         let (rsc, node) = (self.actions[action].rsc, self.actions[action].node);
         out.attributes.insert(Str::lit("crm_feature_set"), Str::lit(base::CRM_FEATURE_SET));
@@ -242,9 +240,9 @@ impl Cluster {
             out.attributes.entry(name.clone()).or_insert_with(|| value.clone());
         }
         if let Some(rsc) = rsc.filter(|r| node.is_some() || self.rscs[*r].variant == Variant::Primitive) {
-            let params = self.params(rsc, node);
-            let own_addr = self.own_addr(rsc, &params);
-            for (name, value) in params.iter() {
+            let params = self.known_params(rsc, node);
+            let own_addr = params.and_then(|params| self.own_addr(rsc, params));
+            for (name, value) in params.into_iter().flat_map(|params| params.iter()) {
                 let value = own_addr.clone().filter(|_| *name == "addr").unwrap_or_else(|| value.clone());
                 if name.starts_with(|c: char| c.is_ascii_digit()) {
                     out.params.insert(name.clone(), value);
@@ -256,9 +254,8 @@ impl Cluster {
         let shown = !self.actions[action].is(af::PSEUDO) || self.actions[action].task == "stonith";
         if let Some(node) = node.filter(|_| shown) {
             let (name, id) = (self.nodes[node].name.clone(), self.nodes[node].id.clone());
-            let meta = &mut self.actions[action].meta;
-            meta.set(Str::lit("on_node"), name);
-            meta.set(Str::lit("on_node_uuid"), id);
+            out.attributes.entry(meta_name("on_node")).or_insert(name);
+            out.attributes.entry(meta_name("on_node_uuid")).or_insert(id);
         }
         for (name, value) in self.actions[action].meta.iter() {
             if !name.contains(['#', ':']) {
@@ -277,11 +274,11 @@ impl Cluster {
     }
 
     /// Address of a bundle's connection, known once its container is placed.
-    fn own_addr(&mut self, rsc: RscIx, params: &crate::text::Table) -> Option<Str> {
+    fn own_addr(&self, rsc: RscIx, params: &crate::text::Table) -> Option<Str> {
         if params.get("addr") != Some("#uname") {
             return None;
         }
-        self.params(rsc, None).get_str("addr")
+        self.known_params(rsc, None)?.get_str("addr")
     }
 
     fn add_rsc_meta(&self, rsc: RscIx, attrs: &mut BTreeMap<Str, Str>) {
@@ -346,22 +343,20 @@ impl Cluster {
         if let Some(when) = self.recheck_by {
             doc.set_attr(root, "recheck-by", &when.to_string());
         }
-        let known: HashSet<ActIx> = graph.details.keys().copied().collect();
-        debug_assert_eq!(known.len(), graph.synapses.len());
-        for (id, synapse) in graph.synapses.iter().enumerate() {
+        for (id, action) in graph.actions.iter().copied().enumerate() {
+            let a = &self.actions[action];
             let node = doc.append_with(root, "synapse", &[("id", &id.to_string())]);
-            if synapse.priority > 0 {
-                doc.set_attr(node, "priority", &synapse.priority.to_string());
+            let priority = a.priority.max(a.rsc.map_or(0, |r| self.rscs[r].priority));
+            if priority > 0 {
+                doc.set_attr(node, "priority", &priority.to_string());
             }
             let set = doc.append(node, "action_set");
             let inputs = doc.append(node, "inputs");
-            let element = self.action_xml(&mut doc, set, synapse.action);
-            if let Some(details) = graph.details.get(&synapse.action) {
-                self.action_details_xml(&mut doc, element, synapse.action, details);
-            }
-            for input in &synapse.inputs {
+            let element = self.action_xml(&mut doc, set, action);
+            self.action_details_xml(&mut doc, element, action, &self.action_details(action));
+            for input in a.before.iter().rev().filter(|input| input.graphed()) {
                 let trigger = doc.append(inputs, "trigger");
-                self.action_xml(&mut doc, trigger, *input);
+                self.action_xml(&mut doc, trigger, input.action);
             }
         }
         doc

@@ -32,12 +32,14 @@ mod model;
 mod order;
 pub mod rules;
 pub mod text;
+mod trail;
 mod unpack;
 
 pub use cluster::{
-    Cluster, Config, FailedOp, Level, Line, Message, NoQuorum, Options, Placement, Step, add_scores,
+    Cluster, Config, FailedOp, Level, Line, Message, NoQuorum, Options, Placement, add_scores,
 };
 pub use decide::{Decision, Error, check_input, schedule};
 pub use deep::with_deep_stack;
-pub use graph::{Graph, Synapse};
+pub use graph::Graph;
 pub use model::*;
+pub use trail::Step;

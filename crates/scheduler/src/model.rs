@@ -3,9 +3,14 @@
 //! Lists to which the reference prepends are kept here in order of insertion and are walked from
 //! their end; so what is added during a walk is not seen by that walk, as there.
 
+mod action;
+
+pub use action::{Action, ActionIndex, Edges, Needs, Operation, Related};
+
 use crate::text::{Str, Table};
 use std::collections::HashMap;
 use std::marker::PhantomData;
+use std::num::NonZeroU32;
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
@@ -13,15 +18,15 @@ macro_rules! index_type {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(pub u32);
+        pub struct $name(NonZeroU32);
         impl From<usize> for $name {
             fn from(at: usize) -> $name {
-                $name(at as u32)
+                $name(NonZeroU32::MIN.saturating_add(at as u32))
             }
         }
         impl From<$name> for usize {
             fn from(ix: $name) -> usize {
-                ix.0 as usize
+                ix.0.get() as usize - 1
             }
         }
     )*};
@@ -291,6 +296,8 @@ pub mod ar {
     pub const IF_REQUIRED_ON_SAME_NODE: u32 = 1 << 23;
     pub const GUEST_ALLOWED: u32 = 1 << 24;
     pub const THEN_CANCELS_FIRST: u32 = 1 << 25;
+    /// Not of an ordering: the graph has it as an input.
+    pub const GRAPHED: u32 = 1 << 31;
 }
 
 /// Which of a resource's places is meant.
@@ -351,14 +358,6 @@ pub enum OnFail {
     Stop,
     Standby,
     Fence,
-}
-
-/// What an action needs before it may run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Needs {
-    Nothing,
-    Quorum,
-    Fencing,
 }
 
 /// What to do with a resource that is active on more nodes than it may.
@@ -460,7 +459,9 @@ pub struct Resource {
     pub pending_node: Option<NodeIx>,
     pub lock_time: i64,
     pub lock_node: Option<NodeIx>,
+    /// Oldest first.
     pub actions: Vec<ActIx>,
+    pub(crate) action_index: ActionIndex,
     pub children: Vec<RscIx>,
     pub parent: Option<RscIx>,
     pub ops: Arc<Vec<OpConfig>>,
@@ -515,49 +516,22 @@ impl Resource {
     }
 }
 
-/// One end of an ordering, as an action sees it.
-#[derive(Debug, Clone, Copy)]
-pub struct Related {
-    pub action: ActIx,
-    pub flags: u32,
-    pub graphed: bool,
-}
-
-/// Something that may have to be done.
+/// An ordering that is wanted.
 #[derive(Debug, Clone)]
-pub struct Action {
-    pub rsc: Option<RscIx>,
-    pub node: Option<NodeIx>,
-    pub config: Option<xml::NodeId>,
-    pub task: Str,
-    /// Unique name: `RSC_TASK_INTERVAL`, or the name of a pseudo-action.
-    pub key: Str,
-    pub cancel_task: Option<Str>,
-    pub reason: Option<Str>,
-    pub priority: i32,
-    pub flags: u32,
-    pub needs: Needs,
-    pub meta: Table,
-    pub extra: Table,
-    pub runnable_before: i32,
-    pub required_runnable_before: i32,
-    pub before: Vec<Related>,
-    pub after: Vec<Related>,
-}
-
-impl Action {
-    pub fn is(&self, flags: u32) -> bool {
-        self.flags & flags == flags
-    }
-
-    pub fn any(&self, flags: u32) -> bool {
-        self.flags & flags != 0
-    }
+pub enum Ordering {
+    Ends(Box<Ends>),
+    /// Each probe of a row of actions (up to `end`, which is not one) before the starts of what it is
+    /// about.
+    Probes {
+        first: ActIx,
+        end: ActIx,
+        flags: u32,
+    },
 }
 
 /// Ordering between two ends, each a resource with an operation's name, or an action.
 #[derive(Debug, Clone)]
-pub struct Ordering {
+pub struct Ends {
     pub flags: u32,
     pub first_rsc: Option<RscIx>,
     pub first_task: Option<Str>,

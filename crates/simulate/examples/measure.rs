@@ -13,7 +13,7 @@ fn main() {
     let (options, _) = sim::options(&input, &request);
     let time = |name: &str, doc: &xml::Document| {
         let start = Instant::now();
-        let actions = scheduler::schedule(doc, &options).map_or(0, |d| d.graph.synapses.len());
+        let actions = scheduler::schedule(doc, &options).map_or(0, |d| d.graph.actions.len());
         println!("{name}: {:.1} ms, {actions} actions", start.elapsed().as_secs_f64() * 1000.0);
     };
     time("from scratch", &input);

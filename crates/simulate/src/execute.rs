@@ -4,7 +4,8 @@ use crate::fake::{Agent, Fake, Outcome};
 use crate::record::Record;
 use scheduler::text::{Str, leading_int, parse_int, parse_uint};
 use scheduler::{Cluster, add_scores};
-use std::collections::{BTreeMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use xml::{Document, Element};
 
 /// Priority of what is done even after a failure.
@@ -24,8 +25,15 @@ struct Step<'a> {
     priority: i64,
     action: Element<'a>,
     id: &'a str,
-    waits_for: HashSet<&'a str>,
-    done: bool,
+    /// How many actions it still waits for.
+    waits_for: usize,
+}
+
+/// What is to be done, and which steps wait for which action.
+#[derive(Default)]
+struct Plan<'a> {
+    steps: Vec<Step<'a>>,
+    waiting: HashMap<&'a str, Vec<usize>>,
 }
 
 /// Executes the graph; `fail`: operations that fail, as `RSC_TASK_INTERVAL@NODE=EXITCODE`.
@@ -37,12 +45,12 @@ pub fn execute(
     when_s: i64,
 ) -> Executed {
     let mut run = Run { cluster, cib, fail, when_s, graph, out: Executed::default(), aborted: false };
-    run.run(&mut steps(graph));
+    run.run(plan(graph));
     run.out
 }
 
-fn steps(graph: &Document) -> Vec<Step<'_>> {
-    let mut out = Vec::new();
+fn plan(graph: &Document) -> Plan<'_> {
+    let mut plan = Plan::default();
     for synapse in graph.root_element().children_named("synapse") {
         let priority = synapse.attr("priority").and_then(parse_int).unwrap_or(0);
         let inputs = synapse.children_named("inputs").flat_map(|i| i.children_named("trigger"));
@@ -50,10 +58,13 @@ fn steps(graph: &Document) -> Vec<Step<'_>> {
             inputs.flat_map(|t| t.children()).filter_map(|a| a.attr("id")).collect();
         for action in synapse.children_named("action_set").flat_map(|s| s.children()) {
             let Some(id) = action.attr("id") else { continue };
-            out.push(Step { priority, action, id, waits_for: waits_for.clone(), done: false });
+            for first in &waits_for {
+                plan.waiting.entry(first).or_default().push(plan.steps.len());
+            }
+            plan.steps.push(Step { priority, action, id, waits_for: waits_for.len() });
         }
     }
-    out
+    plan
 }
 
 struct Run<'a> {
@@ -67,36 +78,44 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn run(&mut self, steps: &mut [Step<'a>]) {
-        let mut fired = true;
-        while fired {
-            fired = false;
-            for at in 0..steps.len() {
-                fired |= self.try_step(steps, at);
+    /// Goes through the steps from the first to the last again and again, as long as one may run.
+    fn run(&mut self, mut plan: Plan<'a>) {
+        let ready = plan.steps.iter().enumerate().filter(|(_, step)| step.waits_for == 0);
+        let mut round: BinaryHeap<Reverse<usize>> = ready.map(|(at, _)| Reverse(at)).collect();
+        let mut next = BinaryHeap::new();
+        let mut left = plan.steps.len();
+        loop {
+            let Some(Reverse(at)) = round.pop() else {
+                if next.is_empty() {
+                    break;
+                }
+                std::mem::swap(&mut round, &mut next);
+                continue;
+            };
+            let Some(step) = plan.steps.get(at) else { continue };
+            if self.aborted && step.action.name() != "pseudo_event" && step.priority < INFINITY {
+                continue;
+            }
+            left -= 1;
+            let (action, id) = (step.action, step.id);
+            let failed = self.fire(action);
+            self.aborted |= failed;
+            for then in plan.waiting.remove(id).unwrap_or_default() {
+                let Some(step) = plan.steps.get_mut(then) else { continue };
+                if failed && step.priority < INFINITY {
+                    continue;
+                }
+                step.waits_for -= 1;
+                if step.waits_for == 0 {
+                    if then > at { &mut round } else { &mut next }.push(Reverse(then));
+                }
             }
         }
-        self.out.complete = self.aborted || steps.iter().all(|s| s.done);
+        self.out.complete = self.aborted || left == 0;
         if !self.out.complete {
             self.out.errors.push("Transition failed: terminated".to_string());
             self.out.errors.push("An invalid transition was produced".to_string());
         }
-    }
-
-    fn try_step(&mut self, steps: &mut [Step<'a>], at: usize) -> bool {
-        let Some(step) = steps.get_mut(at) else { return false };
-        let pseudo = step.action.name() == "pseudo_event";
-        let held = self.aborted && !pseudo && step.priority < INFINITY;
-        if step.done || !step.waits_for.is_empty() || held {
-            return false;
-        }
-        step.done = true;
-        let (action, id) = (step.action, step.id);
-        let failed = self.fire(action);
-        self.aborted |= failed;
-        for other in steps.iter_mut().filter(|s| !failed || s.priority >= INFINITY) {
-            other.waits_for.remove(id);
-        }
-        true
     }
 
     /// Executes; returns whether it failed.

@@ -3,7 +3,7 @@
 use crate::record::Record;
 use scheduler::digest;
 use scheduler::text::{Str, leading_int, op_key, parse_int};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use xml::{Document, Element, NodeId};
 
 /// Who is recorded as the origin of made-up entries.
@@ -41,11 +41,13 @@ pub struct Outcome {
 #[derive(Debug, Clone)]
 pub struct Fake {
     pub doc: Document,
+    /// Histories of the nodes' states that were asked for, by resource.
+    histories: HashMap<NodeId, HashMap<String, NodeId>>,
 }
 
 impl Fake {
     pub fn new(cib: &Document) -> Fake {
-        Fake { doc: cib.clone() }
+        Fake { doc: cib.clone(), histories: HashMap::new() }
     }
 
     fn section(&mut self, name: &str) -> NodeId {
@@ -100,6 +102,7 @@ impl Fake {
     /// Says that a node left, and forgets what ran there.
     pub fn take_down(&mut self, name: &str) {
         let state = self.set_node(name, false);
+        self.histories.remove(&state);
         for part in ["lrm", "transient_attributes"] {
             if let Some(part) = self.doc.child(state, part) {
                 self.doc.remove(part);
@@ -109,15 +112,16 @@ impl Fake {
 
     /// History of a resource on a node; made up if there is none.
     pub fn history(&mut self, state: NodeId, rsc: &str, config_id: &str, agent: &Agent) -> Option<NodeId> {
-        for id in [rsc, config_id] {
-            let known = self
-                .doc
-                .element(state)
-                .descendants()
-                .find(|e| e.name() == "lrm_resource" && e.attr("id") == Some(id));
-            if let Some(known) = known {
-                return Some(known.id());
+        let doc = &self.doc;
+        let known = self.histories.entry(state).or_insert_with(|| {
+            let mut known = HashMap::new();
+            for entry in doc.element(state).descendants().filter(|e| e.name() == "lrm_resource") {
+                known.entry(entry.attr("id").unwrap_or("").to_string()).or_insert_with(|| entry.id());
             }
+            known
+        });
+        if let Some(found) = known.get(rsc).or_else(|| known.get(config_id)) {
+            return Some(*found);
         }
         let (class, kind) = (agent.class.as_deref()?, agent.kind.as_deref()?);
         let id = self.doc.attr(state, "id").unwrap_or("").to_string();
@@ -131,6 +135,7 @@ impl Fake {
             self.doc.set_attr(entry, "provider", provider);
         }
         self.doc.set_attr(entry, "type", kind);
+        self.histories.entry(state).or_default().insert(config_id.to_string(), entry);
         Some(entry)
     }
 

@@ -11,5 +11,6 @@ pub mod render;
 pub mod sim;
 pub mod suite;
 pub mod summary;
+pub mod why;
 
 pub use cli::{Live, main};

@@ -92,7 +92,7 @@ pub fn dot(cluster: &Cluster, all: bool, verbose: bool) -> String {
     for ix in cluster.actions.indices().rev() {
         for input in cluster.actions[ix].before.iter().rev() {
             let (mut style, mut optional) = ("dashed", true);
-            if input.graphed {
+            if input.graphed() {
                 (style, optional) = ("bold", false);
             } else if input.flags == ar::NONE {
                 continue;

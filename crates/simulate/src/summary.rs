@@ -54,7 +54,7 @@ fn node_line(cluster: &Cluster, action: ActIx) -> Option<Record> {
         None => cluster.node_name(node).to_string(),
     };
     // As in the reference, what has no reason is not listed.
-    let reason = a.reason.as_ref()?;
+    let reason = a.reason()?;
     let attrs = [("task", task.as_str()), ("node", &name), ("reason", reason)];
     Some(Record::new("node_action", format!("{task} {name} '{reason}'"), &attrs))
 }
@@ -139,7 +139,7 @@ impl Changes<'_> {
             return self.promoted_again(at);
         };
         if !start.is(af::RUNNABLE) {
-            let reason = stop.filter(|s| s.reason.is_some()).unwrap_or(start);
+            let reason = stop.filter(|s| s.reason().is_some()).unwrap_or(start);
             self.add("Stop", Move { to: None, ..at }, stop, Some(reason));
         } else if moving {
             self.add(if failed { "Recover" } else { "Move" }, at, stop, None);
@@ -192,7 +192,7 @@ impl Changes<'_> {
     fn stops(&mut self, rsc: RscIx, start: Option<&Action>) {
         for node in self.cluster.rscs[rsc].active_nodes.clone() {
             let stop = self.find(rsc, Some(node), "stop").cloned();
-            let reason = stop.as_ref().filter(|s| s.reason.is_some()).or(start);
+            let reason = stop.as_ref().filter(|s| s.reason().is_some()).or(start);
             self.add("Stop", Move { rsc, from: Some(node), to: None }, stop.as_ref(), reason);
         }
     }
@@ -200,7 +200,7 @@ impl Changes<'_> {
     fn add(&mut self, what: &'static str, at: Move, action: Option<&Action>, source: Option<&Action>) {
         let Some(action) = action else { return };
         let runnable = action.is(af::RUNNABLE);
-        let reason = match (&source.unwrap_or(action).reason, runnable) {
+        let reason = match (source.unwrap_or(action).reason(), runnable) {
             (Some(reason), false) => format!("due to {reason} (blocked)"),
             (Some(reason), true) => format!("due to {reason}"),
             (None, false) => "blocked".to_string(),
@@ -208,7 +208,7 @@ impl Changes<'_> {
         };
         let rsc = self.cluster.rscs[at.rsc].id.to_string();
         let (details, mut attrs) = self.details(at);
-        attrs.extend(source.unwrap_or(action).reason.as_ref().map(|r| ("reason", r.to_string())));
+        attrs.extend(source.unwrap_or(action).reason().map(|r| ("reason", r.to_string())));
         if !runnable {
             attrs.push(("blocked", "true".to_string()));
         }

@@ -37,6 +37,8 @@ pub const ENTRIES: &[(&str, Entry)] = &[
     ("crm_simulate", what_if::crm_simulate),
 ];
 
+pub use what_if::why;
+
 /// The file that stands for the running configuration.
 pub const CIB_FILE: &str = "CIB_file";
 

@@ -14,7 +14,7 @@ impl Cluster {
     ) -> ActIx {
         let key = op_key(&self.rscs[rsc].id, task, interval);
         let cancel = self.custom_action(Some(rsc), key, Str::lit("cancel"), node, false);
-        let action = &mut self.actions[cancel];
+        let action = self.actions[cancel].op_mut();
         action.task = Str::lit("cancel");
         action.cancel_task = Some(task.into());
         action.meta.set(Str::lit("operation"), task);
@@ -32,7 +32,7 @@ impl Cluster {
     ) {
         let cancel = self.cancel_action(rsc, task, interval, Some(node));
         if let Some(call_id) = call_id {
-            self.actions[cancel].meta.set(Str::lit("call-id"), call_id);
+            self.actions[cancel].op_mut().meta.set(Str::lit("call-id"), call_id);
         }
         let stop = op_key(&self.rscs[rsc].id, "stop", 0);
         self.new_ordering((Some(rsc), Some(stop), None), (Some(rsc), None, Some(cancel)), ar::ORDERED);

@@ -4,6 +4,15 @@ use crate::cluster::{Cluster, NoQuorum};
 use crate::model::*;
 use crate::rules::{RuleInput, unpack_table};
 use crate::text::{Str, Table, op_key, parse_op_key};
+use std::sync::Arc;
+
+/// Up to so many orderings of an action are looked through; more are indexed.
+const FEW_ORDERINGS: usize = 8;
+
+/// Whether a key is that of a resource's probes.
+fn is_probe_key(rsc: &str, key: &str) -> bool {
+    key.strip_prefix(rsc) == Some("_monitor_0")
+}
 
 impl Cluster {
     /// The action of this name (on this node), new if there is none yet.
@@ -21,19 +30,28 @@ impl Cluster {
         };
         self.update_optional(action, optional);
         if let Some(rsc) = rsc {
-            let a = &self.actions[action];
-            if let (Some(node), Some(config), false) = (a.node, a.config, a.is(af::ATTRS_EVALUATED)) {
-                let doc = self.doc.clone();
-                let (mut extra, mut next) = (Table::default(), None);
-                let input = RuleInput { node_attrs: Some(&self.nodes[node].attrs), ..self.rule_input() };
-                unpack_table(&doc, Some(config), "instance_attributes", &input, &mut next, &mut extra);
-                self.recheck_time(next);
-                self.actions[action].extra = extra;
-                self.actions[action].flags |= af::ATTRS_EVALUATED;
-            }
+            self.evaluate_attributes(action);
             self.update_runnable(action, rsc);
         }
         action
+    }
+
+    /// Instance attributes of the operation itself; rules may make them depend on the node.
+    fn evaluate_attributes(&mut self, action: ActIx) {
+        let a = &self.actions[action];
+        let (Some(node), Some(config), false) = (a.node, a.config, a.is(af::ATTRS_EVALUATED)) else { return };
+        let doc = self.doc.clone();
+        let (mut extra, mut next) = (Table::default(), None);
+        if doc.first_child(config).is_some() {
+            let input = RuleInput { node_attrs: Some(&self.nodes[node].attrs), ..self.rule_input() };
+            unpack_table(&doc, Some(config), "instance_attributes", &input, &mut next, &mut extra);
+        }
+        self.recheck_time(next);
+        let a = &mut self.actions[action];
+        if !extra.is_empty() || !a.extra.is_empty() {
+            a.op_mut().extra = extra;
+        }
+        a.flags |= af::ATTRS_EVALUATED;
     }
 
     fn existing_action(&mut self, rsc: Option<RscIx>, key: &str, node: Option<NodeIx>) -> Option<ActIx> {
@@ -57,7 +75,13 @@ impl Cluster {
     /// An action that has no node yet gets this one.
     pub(crate) fn find_actions(&mut self, rsc: RscIx, key: &str, node: Option<NodeIx>) -> Vec<ActIx> {
         let mut found = Vec::new();
-        for ix in &self.rscs[rsc].actions {
+        let probe = is_probe_key(&self.rscs[rsc].id, key);
+        if probe && !self.may_have_probe(rsc, node) {
+            return found;
+        }
+        let r = &self.rscs[rsc];
+        let mut adopted = false;
+        for ix in if probe { &r.actions } else { &r.action_index.others } {
             let action = &mut self.actions[*ix];
             if &*action.key != key {
                 continue;
@@ -66,20 +90,35 @@ impl Cluster {
                 (None, _) => found.push(*ix),
                 (Some(node), None) => {
                     action.node = Some(node);
+                    adopted = true;
                     found.push(*ix);
                 }
                 (Some(node), Some(other)) if node == other => found.push(*ix),
                 _ => {}
             }
         }
+        if probe && adopted {
+            self.rscs[rsc].action_index.set_probe(node);
+        }
         found
+    }
+
+    fn may_have_probe(&self, rsc: RscIx, node: Option<NodeIx>) -> bool {
+        let index = &self.rscs[rsc].action_index;
+        index.loose_probe || node.is_none_or(|n| index.has_probe(n))
     }
 
     /// As [`Cluster::find_actions`], but only actions that are on this node already.
     pub(crate) fn find_actions_exact(&self, rsc: RscIx, key: &str, node: Option<NodeIx>) -> Vec<ActIx> {
         let Some(node) = node else { return Vec::new() };
         let fits = |ix: &ActIx| self.actions[*ix].node == Some(node) && &*self.actions[*ix].key == key;
-        self.rscs[rsc].actions.iter().copied().filter(fits).collect()
+        self.keyed(rsc, key).iter().copied().filter(fits).collect()
+    }
+
+    /// The actions of a resource among which those with a key are.
+    fn keyed(&self, rsc: RscIx, key: &str) -> &[ActIx] {
+        let r = &self.rscs[rsc];
+        if is_probe_key(&r.id, key) { &r.actions } else { &r.action_index.others }
     }
 
     /// A resource's actions for a task (without interval).
@@ -96,7 +135,9 @@ impl Cluster {
 
     /// The newest action of a resource with this task.
     pub(crate) fn first_action(&self, rsc: RscIx, task: &str, node: Option<NodeIx>) -> Option<ActIx> {
-        self.rscs[rsc].actions.iter().rev().copied().find(|ix| {
+        let r = &self.rscs[rsc];
+        let list = if task == "monitor" { &r.actions } else { &r.action_index.others };
+        list.iter().rev().copied().find(|ix| {
             let a = &self.actions[*ix];
             &*a.task == task && (node.is_none() || a.node == node)
         })
@@ -104,7 +145,7 @@ impl Cluster {
 
     /// The newest action of a resource with this key.
     pub(crate) fn first_action_by_key(&self, rsc: RscIx, key: &str, node: Option<NodeIx>) -> Option<ActIx> {
-        self.rscs[rsc].actions.iter().rev().copied().find(|ix| {
+        self.keyed(rsc, key).iter().rev().copied().find(|ix| {
             let a = &self.actions[*ix];
             &*a.key == key && (node.is_none() || a.node == node)
         })
@@ -118,48 +159,63 @@ impl Cluster {
         node: Option<NodeIx>,
         optional: bool,
     ) -> ActIx {
-        let mut action = Action {
-            rsc,
-            node,
-            config: None,
-            task: task.clone(),
-            key: key.clone(),
-            cancel_task: None,
-            reason: None,
-            priority: 0,
-            flags: af::RUNNABLE,
-            needs: Needs::Nothing,
-            meta: Table::default(),
-            extra: Table::default(),
-            runnable_before: 0,
-            required_runnable_before: 0,
-            before: Vec::new(),
-            after: Vec::new(),
-        };
+        let mut flags = af::RUNNABLE;
         if task == "lrm_delete" {
-            action.flags |= af::ON_DC;
+            flags |= af::ON_DC;
         }
         if optional {
-            action.flags |= af::OPTIONAL;
+            flags |= af::OPTIONAL;
         }
-        if let Some(rsc) = rsc {
-            let interval = parse_op_key(&key).map_or(0, |(_, _, interval)| interval);
-            let mut config = self.op_config(rsc, &task, interval, true).map(|op| op.xml);
-            if config.is_none() && key.contains("_notify_") {
-                config = self.op_config(rsc, "notify", 0, true).map(|op| op.xml);
-            }
-            action.config = config;
-            action.meta = (*self.action_meta(rsc, node, &task, interval, config)).clone();
-            action.needs = self.action_needs(rsc, &task);
-        }
-        let ix = self.actions.push(action);
+        let op = match rsc {
+            Some(rsc) => self.operation(rsc, &key, &task, node),
+            None => Arc::new(Operation { task, key: key.clone(), ..Operation::default() }),
+        };
+        let probe = op.probe;
+        let ix = self.actions.push(Action::new(rsc, node, op, flags));
         match rsc {
-            Some(rsc) => self.rscs[rsc].actions.push(ix),
+            Some(rsc) => {
+                let r = &mut self.rscs[rsc];
+                r.actions.push(ix);
+                if probe {
+                    r.action_index.set_probe(node);
+                } else {
+                    r.action_index.others.push(ix);
+                }
+            }
             None => {
                 self.singletons.insert(key, ix);
             }
         }
         ix
+    }
+
+    /// The operation of this name, new if no action has had it yet.
+    fn operation(&mut self, rsc: RscIx, key: &Str, task: &Str, node: Option<NodeIx>) -> Arc<Operation> {
+        let known = &self.rscs[rsc].action_index.operations;
+        if let Some(op) = known.iter().find(|op| op.key == *key && op.task == *task) {
+            return op.clone();
+        }
+        let interval = parse_op_key(key).map_or(0, |(_, _, interval)| interval);
+        let mut config = self.op_config(rsc, task, interval, true).map(|op| op.xml);
+        if config.is_none() && key.contains("_notify_") {
+            config = self.op_config(rsc, "notify", 0, true).map(|op| op.xml);
+        }
+        let meta = (*self.action_meta(rsc, node, task, interval, config)).clone();
+        let r = &self.rscs[rsc];
+        let op = Arc::new(Operation {
+            task: task.clone(),
+            key: key.clone(),
+            config,
+            needs: self.action_needs(rsc, task),
+            meta,
+            probe: *task == "monitor" && is_probe_key(&r.id, key),
+            ..Operation::default()
+        });
+        // The parameters of a fence device, and with them its time-outs, may depend on the node.
+        if !r.is(rf::FENCE_DEVICE) || r.params_static {
+            self.rscs[rsc].action_index.operations.push(op.clone());
+        }
+        op
     }
 
     fn action_needs(&self, rsc: RscIx, task: &str) -> Needs {
@@ -223,7 +279,7 @@ impl Cluster {
         } else if !on_dc && n.pending {
             self.actions[action].flags &= !af::RUNNABLE;
         } else if a.needs == Needs::Nothing {
-            self.actions[action].reason = None;
+            self.actions[action].set_reason(None);
             if self.is_guest(node) && !self.can_fence(Some(node)) {
                 self.actions[action].flags &= !af::RUNNABLE;
             } else {
@@ -233,13 +289,13 @@ impl Cluster {
             match self.effective_quorum_policy(rsc) {
                 NoQuorum::Stop => {
                     self.actions[action].flags &= !af::RUNNABLE;
-                    self.actions[action].reason = Some(Str::lit("no quorum"));
+                    self.actions[action].set_reason(Some(Str::lit("no quorum")));
                 }
                 NoQuorum::Freeze => {
                     let r = &self.rscs[rsc];
                     if !self.is_active(rsc, true) || r.next_role > r.role {
                         self.actions[action].flags &= !af::RUNNABLE;
-                        self.actions[action].reason = Some(Str::lit("quorum freeze"));
+                        self.actions[action].set_reason(Some(Str::lit("quorum freeze")));
                     }
                 }
                 _ => self.actions[action].flags |= af::RUNNABLE,
@@ -303,9 +359,9 @@ impl Cluster {
 
     /// Sets why an action is done; a reason that is there stays, unless `overwrite`.
     pub(crate) fn set_reason(&mut self, action: ActIx, reason: impl Into<Str>, overwrite: bool) {
-        let old = &mut self.actions[action].reason;
-        if old.is_none() || overwrite {
-            *old = Some(reason.into());
+        let action = &mut self.actions[action];
+        if action.reason().is_none() || overwrite {
+            action.set_reason(Some(reason.into()));
         }
     }
 
@@ -314,19 +370,54 @@ impl Cluster {
         if flags == ar::NONE {
             return false;
         }
-        let known = self.related.entry((first, then)).or_insert(0);
-        if *known & flags != 0 {
+        let known = self.known_ordering(first, then);
+        if known & flags != 0 {
             return false;
         }
-        *known |= flags;
-        self.actions[first].after.push(Related { action: then, flags, graphed: false });
-        self.actions[then].before.push(Related { action: first, flags, graphed: false });
+        self.actions[first].after.push(Related { action: then, flags });
+        self.actions[then].before.push(Related { action: first, flags });
+        if self.actions[first].after.len() > FEW_ORDERINGS {
+            self.index_ordering(first);
+        }
         true
+    }
+
+    /// Flags of all orderings so far between two actions.
+    fn known_ordering(&self, first: ActIx, then: ActIx) -> u32 {
+        let after = &self.actions[first].after;
+        if after.len() > FEW_ORDERINGS {
+            return self.related.get(&(first, then)).copied().unwrap_or(0);
+        }
+        after.iter().filter(|r| r.action == then).fold(0, |known, r| known | r.flags)
+    }
+
+    /// Keeps the orderings of an action that has many where they are found at once.
+    fn index_ordering(&mut self, first: ActIx) {
+        let after = &self.actions[first].after;
+        let new = if after.len() == FEW_ORDERINGS + 1 { 0 } else { after.len() - 1 };
+        for related in after.get(new..).unwrap_or_default() {
+            *self.related.entry((first, related.action)).or_insert(0) |= related.flags;
+        }
     }
 
     /// Expected exit status of a monitor.
     pub(crate) fn expect_result(&mut self, action: ActIx, exit: i32) {
-        self.actions[action].meta.set(Str::lit("op_target_rc"), exit.to_string());
+        let op = self.actions[action].op().clone();
+        let rsc = self.actions[action].rsc;
+        let index = rsc.map(|r| &self.rscs[r].action_index);
+        let known =
+            index.and_then(|i| i.expecting.iter().find(|(of, e, _)| *e == exit && Arc::ptr_eq(of, &op)));
+        if let Some((_, _, expecting)) = known {
+            let expecting = expecting.clone();
+            self.actions[action].set_op(expecting);
+            return;
+        }
+        let shared = index.is_some_and(|i| i.operations.iter().any(|o| Arc::ptr_eq(o, &op)));
+        self.actions[action].op_mut().meta.set(Str::lit("op_target_rc"), exit.to_string());
+        let expecting = self.actions[action].op().clone();
+        if let Some(rsc) = rsc.filter(|_| shared) {
+            self.rscs[rsc].action_index.expecting.push((op, exit, expecting));
+        }
     }
 
     /// Whether an action recurs.

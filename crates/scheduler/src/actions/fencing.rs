@@ -55,7 +55,7 @@ impl Cluster {
             None => {
                 let action = self.custom_action(None, key, Str::lit("stonith"), Some(node), true);
                 let (name, id) = (self.nodes[node].name.clone(), self.nodes[node].id.clone());
-                let meta = &mut self.actions[action].meta;
+                let meta = &mut self.actions[action].op_mut().meta;
                 meta.set(Str::lit("on_node"), name);
                 meta.set(Str::lit("on_node_uuid"), id);
                 meta.set(Str::lit("stonith_action"), op);
@@ -70,7 +70,7 @@ impl Cluster {
             && (priority_delay || self.actions[action].meta.contains(delay))
         {
             let seconds = self.priority_delay_s(node);
-            self.actions[action].meta.set(Str::lit(delay), seconds.to_string());
+            self.actions[action].op_mut().meta.set(Str::lit(delay), seconds.to_string());
         }
         if !optional && self.can_fence(Some(node)) {
             self.actions[action].flags &= !af::OPTIONAL;
@@ -104,7 +104,7 @@ impl Cluster {
             all += &format!("{id}:{agent}:{},", digest.all);
             secure += &format!("{id}:{agent}:{},", digest.secure.unwrap_or_default());
         }
-        let meta = &mut self.actions[action].meta;
+        let meta = &mut self.actions[action].op_mut().meta;
         meta.set(Str::lit("digests-all"), all);
         meta.set(Str::lit("digests-secure"), secure);
         changed

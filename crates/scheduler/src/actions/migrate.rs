@@ -52,12 +52,12 @@ impl Cluster {
         match to {
             Some(to) => {
                 self.actions[to].flags |= af::MIGRATABLE;
-                self.actions[to].needs = needs;
+                self.actions[to].op_mut().needs = needs;
                 self.order_own(rsc, "monitor", "migrate_to", ar::ORDERED);
                 self.order_own(rsc, "migrate_to", "migrate_from", BLOCKS);
             }
             None => {
-                self.actions[from].needs = needs;
+                self.actions[from].op_mut().needs = needs;
                 self.order_own(rsc, "monitor", "migrate_from", ar::ORDERED);
             }
         }
@@ -66,17 +66,17 @@ impl Cluster {
         let source = self.nodes[current].name.clone();
         let target = assigned.map(|n| self.nodes[n].name.clone()).unwrap_or_default();
         for action in to.into_iter().chain([from]) {
-            let meta = &mut self.actions[action].meta;
+            let meta = &mut self.actions[action].op_mut().meta;
             meta.set(Str::lit("migrate_source"), source.clone());
             meta.set(Str::lit("migrate_target"), target.clone());
         }
         if let Some(to) = to.filter(|_| !self.rscs[rsc].is(rf::REMOTE_CONNECTION)) {
-            self.actions[to].meta.set(Str::lit("record-pending"), Str::lit("true"));
+            self.actions[to].op_mut().meta.set(Str::lit("record-pending"), Str::lit("true"));
         }
     }
 
     /// Adds to an ordering of starts or stops what it means when the resources migrate instead.
-    pub(crate) fn order_migration_equivalents(&mut self, order: &Ordering) {
+    pub(crate) fn order_migration_equivalents(&mut self, order: &Ends) {
         let (Some(first), Some(then)) = (order.first_rsc, order.then_rsc) else { return };
         if first == then || self.is_parent(first, then) || self.is_parent(then, first) {
             return;

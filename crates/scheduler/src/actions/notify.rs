@@ -12,14 +12,14 @@ impl Cluster {
         let key = notify_key(&self.rscs[rsc].id, kind, &of);
         let notify = self.custom_action(Some(rsc), key, Str::lit(task), None, optional);
         self.actions[notify].flags |= af::PSEUDO;
-        let meta = &mut self.actions[notify].meta;
+        let meta = &mut self.actions[notify].op_mut().meta;
         meta.set(Str::lit("notify_key_type"), Str::lit(kind));
         meta.set(Str::lit("notify_key_operation"), of);
         notify
     }
 
     fn set_notify_meta(&mut self, action: ActIx, kind: &'static str, task: &Str) {
-        let meta = &mut self.actions[action].meta;
+        let meta = &mut self.actions[action].op_mut().meta;
         meta.set(Str::lit("notify_type"), Str::lit(kind));
         meta.set(Str::lit("notify_operation"), task.clone());
     }
@@ -53,7 +53,7 @@ impl Cluster {
             let runnable = self.actions[complete].is(af::RUNNABLE);
             for step in [post, post_done] {
                 let a = &mut self.actions[step];
-                a.priority = base::INFINITY;
+                a.op_mut().priority = base::INFINITY;
                 a.flags = if runnable { a.flags | af::RUNNABLE } else { a.flags & !af::RUNNABLE };
                 self.set_notify_meta(step, "post", &data.action);
             }
@@ -240,7 +240,7 @@ impl Cluster {
 
     fn add_notify_keys(&mut self, action: ActIx, data: &NotifyData) {
         for (name, value) in data.keys.iter().rev() {
-            self.actions[action].meta.set(name.clone(), value.clone());
+            self.actions[action].op_mut().meta.set(name.clone(), value.clone());
         }
     }
 
@@ -327,7 +327,7 @@ impl Cluster {
         let key = notify_key(&self.rscs[rsc].id, kind, meta.get("notify_operation").unwrap_or(""));
         let notify = self.custom_action(Some(rsc), key, task, Some(node), optional);
         for (name, value) in meta.iter() {
-            self.actions[notify].meta.add(name.clone(), value.clone());
+            self.actions[notify].op_mut().meta.add(name.clone(), value.clone());
         }
         self.add_notify_keys(notify, data);
         self.order_actions(op, notify, ar::ORDERED);
@@ -337,7 +337,7 @@ impl Cluster {
 
     fn new_post_notify(&mut self, rsc: RscIx, node: NodeIx, data: &NotifyData) {
         if let Some(notify) = self.new_notify(rsc, node, data.post, data.post_done, data) {
-            self.actions[notify].priority = base::INFINITY;
+            self.actions[notify].op_mut().priority = base::INFINITY;
         }
         let Some(done) = data.post_done else { return };
         for monitor in self.rscs[rsc].actions.clone().into_iter().rev() {

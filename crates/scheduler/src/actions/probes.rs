@@ -100,7 +100,9 @@ impl Cluster {
     }
 
     fn add_probe(&mut self, rsc: RscIx, node: NodeIx, top: RscIx) {
-        let key = op_key(&self.rscs[rsc].id, "monitor", 0);
+        let r = &self.rscs[rsc];
+        let known = r.action_index.operations.iter().find(|op| op.probe).map(|op| op.key.clone());
+        let key = known.unwrap_or_else(|| op_key(&r.id, "monitor", 0));
         let probe = self.custom_action(Some(rsc), key, Str::lit("monitor"), Some(node), false);
         self.actions[probe].flags &= !af::OPTIONAL;
         self.order_vs_unfencing(rsc, node, probe, ar::ORDERED);
@@ -114,10 +116,11 @@ impl Cluster {
         if !self.actions[probe].is(af::RUNNABLE) && self.rscs[top].active_nodes.is_empty() {
             flags |= ar::UNRUNNABLE_FIRST_BLOCKS;
         }
-        let start = op_key(&self.rscs[top].id, "start", 0);
-        let reload = op_key(&self.rscs[rsc].id, "reload-agent", 0);
-        self.new_ordering((Some(rsc), None, Some(probe)), (Some(top), Some(start), None), flags);
-        self.new_ordering((Some(rsc), None, Some(probe)), (Some(top), Some(reload), None), ar::ORDERED);
+        let next = ActIx::from(usize::from(probe) + 1);
+        match self.orderings.last_mut() {
+            Some(Ordering::Probes { end, flags: same, .. }) if *end == probe && *same == flags => *end = next,
+            _ => self.orderings.push(Ordering::Probes { first: probe, end: next, flags }),
+        }
     }
 
     fn probed_anywhere_in(&self, rsc: RscIx, node: NodeIx) -> bool {
@@ -134,6 +137,8 @@ impl Cluster {
             if allowed.is_none_or(|a| a.probe != ProbeMode::Exclusive) {
                 if let Some(cell) = slot_mut(&mut self.rscs[clone].allowed, node) {
                     cell.present = false;
+                    let old = cell.score;
+                    self.note_change(clone, node, &Str::lit("resource-discovery=never"), Some(old), None);
                 }
                 return false;
             }
@@ -260,7 +265,8 @@ impl Cluster {
         {
             return;
         }
-        for then in self.actions[after.action].after.clone().into_iter().rev() {
+        for at in (0..self.actions[after.action].after.len()).rev() {
+            let Some(then) = self.actions[after.action].after.get(at).copied() else { continue };
             let Some(rsc) = self.actions[then.action].rsc else { continue };
             if self.rscs[rsc].active_nodes.is_empty()
                 && self.top_of(rsc, false) == after_rsc
@@ -302,7 +308,8 @@ impl Cluster {
             Some(rsc) => self.compatible_instance(probe_rsc, rsc, Role::Unknown, false, None),
             None => None,
         };
-        for then in self.actions[after].after.clone().into_iter().rev() {
+        for at in (0..self.actions[after].after.len()).rev() {
+            let Some(then) = self.actions[after].after.get(at).copied() else { continue };
             if then.flags & ar::FIRST_IMPLIES_THEN == 0 {
                 let (Some(rsc), Some(chained)) = (after_rsc, self.actions[then.action].rsc) else { continue };
                 if self.rscs[rsc].variant < Variant::Group
@@ -320,7 +327,7 @@ impl Cluster {
 
     fn order_probes_before_stops(&mut self) {
         for at in 0..self.orderings.len() {
-            let Some(order) = self.orderings.get(at).cloned() else { continue };
+            let Some(Ordering::Ends(order)) = self.orderings.get(at).cloned() else { continue };
             let Some(first_rsc) = order.first_rsc.filter(|r| Some(*r) != order.then_rsc) else { continue };
             if order.flags == ar::NONE
                 || (order.first.is_none() && order.first_task.is_none())

@@ -25,9 +25,8 @@ impl Cluster {
         if let Some(child) = child {
             let own: Vec<NodeIx> = self.replicas(bundle).iter().filter_map(|r| r.node).collect();
             for node in row_nodes(&self.rscs[child].allowed) {
-                if let Some(cell) = slot_mut(&mut self.rscs[child].allowed, node) {
-                    cell.score = if own.contains(&node) { 0 } else { -base::INFINITY };
-                }
+                let score = if own.contains(&node) { 0 } else { -base::INFINITY };
+                self.set_score(child, node, score, "inside its bundle only");
             }
             self.assign(child, prefer, stop_if_fail);
         }
@@ -57,9 +56,7 @@ impl Cluster {
             } else {
                 continue;
             };
-            if let Some(cell) = slot_mut(&mut self.rscs[child].allowed, node) {
-                cell.score = score;
-            }
+            self.set_score(child, node, score, "inside its replica only");
         }
         let Some(parent) = self.rscs[child].parent else { return };
         self.rscs[parent].flags |= rf::ASSIGNING;

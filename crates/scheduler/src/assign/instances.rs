@@ -124,13 +124,9 @@ impl Cluster {
             if self.can_run_instance(instance, node, max_per_node) {
                 continue;
             }
-            if let Some(cell) = slot_mut(&mut self.rscs[instance].allowed, node) {
-                cell.score = -base::INFINITY;
-            }
+            self.set_score(instance, node, -base::INFINITY, "no room for this instance");
             for child in self.rscs[instance].children.clone() {
-                if let Some(cell) = slot_mut(&mut self.rscs[child].allowed, node) {
-                    cell.score = -base::INFINITY;
-                }
+                self.set_score(child, node, -base::INFINITY, "no room for this instance");
             }
         }
     }
@@ -179,12 +175,14 @@ impl Cluster {
         self.save_rows(instance, &mut rows);
         let parent_row = self.rscs[parent].allowed.clone();
         let (mut reserved, mut chosen) = (0, None);
+        let before = self.trail.len();
         while reserved < available {
             chosen = self.assign_instance(instance, Some(current), max_per_node);
             if chosen == Some(current) {
                 break;
             }
             self.restore_rows(&rows);
+            self.forget_steps(before, &rows);
             if chosen.is_none() {
                 self.rscs[instance].flags |= rf::UNASSIGNED;
                 break;
@@ -321,13 +319,13 @@ impl Cluster {
         }
         let start = self.rsc_pseudo_action(collective, "start", !state.starting, true);
         let started = self.rsc_pseudo_action(collective, "running", !state.starting, false);
-        self.actions[started].priority = base::INFINITY;
+        self.actions[started].op_mut().priority = base::INFINITY;
         if state.active || state.starting {
             self.actions[started].flags |= af::RUNNABLE;
         }
         let stop = self.rsc_pseudo_action(collective, "stop", !state.stopping, true);
         let stopped = self.rsc_pseudo_action(collective, "stopped", !state.stopping, true);
-        self.actions[stopped].priority = base::INFINITY;
+        self.actions[stopped].op_mut().priority = base::INFINITY;
         if !state.restarting {
             self.actions[stop].flags |= af::MIGRATABLE;
         }

@@ -62,10 +62,18 @@ impl Cluster {
         for rsc in self.top.clone() {
             self.apply_stickiness(rsc);
         }
+        let top = self.top.clone();
+        let exclusive = self.rscs.iter().any(|r| r.is(rf::EXCLUSIVE_PROBES));
         for node in self.node_order.clone() {
-            for rsc in self.top.clone() {
-                self.check_threshold(rsc, node);
-                self.apply_exclusive_discovery(rsc, node);
+            let failures = !self.failure_attrs(node).is_empty();
+            if !failures && !exclusive {
+                continue;
+            }
+            for rsc in &top {
+                if failures {
+                    self.check_threshold(*rsc, node);
+                }
+                self.apply_exclusive_discovery(*rsc, node);
             }
         }
     }
@@ -132,10 +140,8 @@ impl Cluster {
         for child in self.rscs[rsc].children.clone() {
             self.apply_exclusive_discovery(child, node);
         }
-        if let Some(cell) = slot_mut(&mut self.rscs[rsc].allowed, node)
-            && cell.probe != ProbeMode::Exclusive
-        {
-            cell.score = -base::INFINITY;
+        if slot(&self.rscs[rsc].allowed, node).is_some_and(|cell| cell.probe != ProbeMode::Exclusive) {
+            self.set_score(rsc, node, -base::INFINITY, "resource-discovery=exclusive elsewhere");
         }
     }
 

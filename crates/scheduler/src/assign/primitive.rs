@@ -2,7 +2,6 @@
 
 use crate::cluster::{Cluster, Line, NoQuorum};
 use crate::model::*;
-use crate::text::Str;
 
 impl Cluster {
     fn best_node(&mut self, rsc: RscIx, prefer: Option<NodeIx>, stop_if_fail: bool) {
@@ -109,7 +108,7 @@ impl Cluster {
         }
         self.apply_coloc_score(rsc, other, colocation, true);
         if let Some(archive) = archive.filter(|_| !self.any_up(&self.rscs[rsc].allowed)) {
-            self.rscs[rsc].allowed = archive;
+            self.replace_row(rsc, archive, "colocation would leave no node");
         }
     }
 
@@ -207,10 +206,5 @@ impl Cluster {
             self.nodes[old].num_resources -= 1;
             self.release_capacity(old, rsc);
         }
-    }
-
-    /// Cause that the trail shows for a colocation.
-    pub(crate) fn colocation_cause(&self, colocation: ColocIx) -> Str {
-        self.colocations[colocation].id.clone()
     }
 }

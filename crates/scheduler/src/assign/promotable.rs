@@ -24,13 +24,8 @@ impl Cluster {
                     continue;
                 }
                 let score = self.promotion_score(child, node).unwrap_or(0);
-                if score > 0
-                    && let Some(cell) = slot_mut(&mut self.rscs[child].allowed, node)
-                {
-                    let old = cell.score;
-                    cell.score = add_scores(cell.score, score);
-                    let new = cell.score;
-                    self.note(child, node, &crate::text::Str::lit("promotion score"), Some(old), new);
+                if score > 0 {
+                    self.add_score(child, node, score, "promotion score");
                 }
                 if score > self.rscs[child].priority {
                     self.rscs[child].priority = score;
@@ -187,9 +182,8 @@ impl Cluster {
             let promotion = self.rscs[child].promotion_priority;
             if promotion >= 0
                 && let Some(chosen) = self.place(child, at::ASSIGNED)
-                && let Some(cell) = slot_mut(&mut self.rscs[clone].allowed, chosen)
             {
-                cell.score = add_scores(promotion, cell.score);
+                self.add_score(clone, chosen, promotion, "promotion score");
             }
         }
         for colocation in self.with_this_colocations(clone) {
@@ -297,10 +291,9 @@ impl Cluster {
                 let value = self.colocation_attr(node, &c.node_attribute, primary);
                 for other in row_nodes(&self.rscs[dependent].allowed) {
                     let own = self.colocation_attr(other, &c.node_attribute, dependent);
-                    if super::scores::same_value(value.as_deref(), own.as_deref())
-                        && let Some(cell) = slot_mut(&mut self.rscs[dependent].allowed, other)
-                    {
-                        cell.score = add_scores(cell.score, c.score);
+                    if super::scores::same_value(value.as_deref(), own.as_deref()) {
+                        let cause = c.id.clone();
+                        self.add_score_for(dependent, other, c.score, &cause);
                     }
                 }
             }
@@ -351,14 +344,14 @@ impl Cluster {
         }
         let promote = self.rsc_pseudo_action(clone, "promote", !promoting, true);
         let promoted = self.rsc_pseudo_action(clone, "promoted", !promoting, true);
-        self.actions[promoted].priority = base::INFINITY;
+        self.actions[promoted].op_mut().priority = base::INFINITY;
         if self.rscs[clone].clone.as_ref().is_some_and(|c| c.promote_notify.is_none()) {
             let data = self.notify_ops(clone, "promote", Some(promote), Some(promoted));
             self.set_clone_data(clone, |c| c.promote_notify = data);
         }
         let demote = self.rsc_pseudo_action(clone, "demote", !demoting, true);
         let demoted = self.rsc_pseudo_action(clone, "demoted", !demoting, true);
-        self.actions[demoted].priority = base::INFINITY;
+        self.actions[demoted].op_mut().priority = base::INFINITY;
         if self.rscs[clone].clone.as_ref().is_some_and(|c| c.demote_notify.is_none()) {
             let data = self.notify_ops(clone, "demote", Some(demote), Some(demoted));
             self.set_clone_data(clone, |c| c.demote_notify = data);

@@ -237,12 +237,8 @@ impl Cluster {
         if !self.opts.trail {
             return;
         }
-        let cause = self.colocation_cause(colocation);
-        for node in row_nodes(&self.rscs[rsc].allowed) {
-            let new = slot(&self.rscs[rsc].allowed, node).map_or(0, |s| s.score);
-            let before = slot(old, node).map(|s| s.score);
-            self.note(rsc, node, &cause, before, new);
-        }
+        let cause = self.colocations[colocation].id.clone();
+        self.note_row(rsc, old, &cause);
     }
 }
 

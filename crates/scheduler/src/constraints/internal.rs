@@ -54,10 +54,8 @@ impl Cluster {
 
     fn avoid_remote_nodes(&mut self, rsc: RscIx) {
         for node in row_nodes(&self.rscs[rsc].allowed) {
-            if self.nodes[node].remote.is_some()
-                && let Some(cell) = slot_mut(&mut self.rscs[rsc].allowed, node)
-            {
-                cell.score = -base::INFINITY;
+            if self.nodes[node].remote.is_some() {
+                self.set_score(rsc, node, -base::INFINITY, "never on remote nodes");
             }
         }
     }
@@ -78,10 +76,8 @@ impl Cluster {
         }
         if let Some(remote) = remote {
             for node in allowed {
-                if self.nodes[*node].remote != Some(remote)
-                    && let Some(cell) = slot_mut(&mut self.rscs[rsc].allowed, *node)
-                {
-                    cell.score = -base::INFINITY;
+                if self.nodes[*node].remote != Some(remote) {
+                    self.set_score(rsc, *node, -base::INFINITY, "inside its container only");
                 }
             }
             return;

@@ -61,14 +61,13 @@ impl Cluster {
         };
         let (first_rsc, first_task, first) = fill(first);
         let (then_rsc, then_task, then) = fill(then);
-        let order = Ordering { flags, first_rsc, first_task, first, then_rsc, then_task, then };
+        let order = Ends { flags, first_rsc, first_task, first, then_rsc, then_task, then };
         let migrates = |rsc: Option<RscIx>| rsc.is_some_and(|r| self.rscs[r].is(rf::MIGRATABLE));
         if migrates(first_rsc) || migrates(then_rsc) {
-            let copy = order.clone();
-            self.orderings.push(order);
-            self.order_migration_equivalents(&copy);
+            self.orderings.push(Ordering::Ends(Box::new(order.clone())));
+            self.order_migration_equivalents(&order);
         } else {
-            self.orderings.push(order);
+            self.orderings.push(Ordering::Ends(Box::new(order)));
         }
     }
 
@@ -227,7 +226,7 @@ impl Cluster {
         minimum: i32,
     ) {
         let met = self.pseudo_op(format!("clone-one-or-more:{id}").into());
-        self.actions[met].required_runnable_before = minimum;
+        self.actions[met].op_mut().required_runnable_before = minimum;
         for child in self.rscs[first.0].children.clone() {
             let key = op_key(&self.rscs[child].id, first.1, 0);
             self.new_ordering(
@@ -325,7 +324,7 @@ impl Cluster {
         let (first, then) = (self.set_members(id, a)?, self.set_members(id, b)?);
         if !require_all {
             let any = self.pseudo_op(format!("one-or-more:{}", a.id.clone().unwrap_or_default()).into());
-            self.actions[any].required_runnable_before = 1;
+            self.actions[any].op_mut().required_runnable_before = 1;
             for rsc in first {
                 let key = op_key(&self.rscs[rsc].id, &first_action, 0);
                 self.new_ordering(

@@ -7,7 +7,16 @@ use crate::text::{op_key, parse_op_key};
 impl Cluster {
     pub(crate) fn apply_orderings(&mut self) {
         for at in 0..self.orderings.len() {
-            let Some(order) = self.orderings.get(at).cloned() else { continue };
+            let order = match self.orderings.get(at).cloned() {
+                Some(Ordering::Ends(order)) => order,
+                Some(Ordering::Probes { first, end, flags }) => {
+                    for probe in usize::from(first)..usize::from(end) {
+                        self.order_probe(probe.into(), flags);
+                    }
+                    continue;
+                }
+                None => continue,
+            };
             if let Some(rsc) = order.first_rsc {
                 self.order_first(rsc, &order);
             } else if let Some(rsc) = order.then_rsc {
@@ -26,6 +35,21 @@ impl Cluster {
         self.disable_invalid_orderings();
     }
 
+    /// Orders a probe before the starts of what it is about, and before its reload.
+    fn order_probe(&mut self, probe: ActIx, flags: u32) {
+        let Some(rsc) = self.actions[probe].rsc else { return };
+        let top = Some(self.uber_parent(rsc)).filter(|top| self.is_clone(*top)).unwrap_or(rsc);
+        for (rsc, task, flags) in [(top, "_start_0", flags), (rsc, "_reload-agent_0", ar::ORDERED)] {
+            for at in 0..self.rscs[rsc].action_index.others.len() {
+                let r = &self.rscs[rsc];
+                let Some(then) = r.action_index.others.get(at).copied() else { continue };
+                if self.actions[then].key.strip_prefix(&*r.id) == Some(task) {
+                    self.order_actions(probe, then, flags);
+                }
+            }
+        }
+    }
+
     /// Actions for an operation's name, also if the name was made for another instance.
     fn actions_for_key(&mut self, rsc: RscIx, key: &str) -> Vec<ActIx> {
         let found = self.find_actions(rsc, key, None);
@@ -37,7 +61,7 @@ impl Cluster {
         if *own == *key { Vec::new() } else { self.find_actions(rsc, &own, None) }
     }
 
-    fn order_first(&mut self, first_rsc: RscIx, order: &Ordering) {
+    fn order_first(&mut self, first_rsc: RscIx, order: &Ends) {
         let mut first_actions = match (order.first, &order.first_task) {
             (Some(first), _) => vec![first],
             (None, Some(task)) => self.actions_for_key(first_rsc, task),
@@ -71,7 +95,7 @@ impl Cluster {
         }
     }
 
-    fn order_after(&mut self, first: Option<ActIx>, rsc: RscIx, order: &Ordering) {
+    fn order_after(&mut self, first: Option<ActIx>, rsc: RscIx, order: &Ends) {
         let thens = match (order.then, &order.then_task) {
             (Some(then), _) => vec![then],
             (None, Some(task)) => self.actions_for_key(rsc, task),
@@ -134,7 +158,10 @@ impl Cluster {
                 ar::ORDERED | ar::UNRUNNABLE_FIRST_BLOCKS,
             );
         }
-        self.actions[shutdown].meta.set(crate::text::Str::lit("op_no_wait"), crate::text::Str::lit("true"));
+        self.actions[shutdown]
+            .op_mut()
+            .meta
+            .set(crate::text::Str::lit("op_no_wait"), crate::text::Str::lit("true"));
         shutdown
     }
 }

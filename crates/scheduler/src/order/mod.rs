@@ -71,7 +71,7 @@ impl Cluster {
             for (task, done) in [("promote", "promoted"), ("demote", "demoted")] {
                 self.rsc_pseudo_action(bundle, task, true, true);
                 let done = self.rsc_pseudo_action(bundle, done, true, true);
-                self.actions[done].priority = base::INFINITY;
+                self.actions[done].op_mut().priority = base::INFINITY;
             }
         }
     }

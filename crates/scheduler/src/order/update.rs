@@ -64,7 +64,7 @@ impl Cluster {
         let last_flags = self.actions[then].flags;
         let wants_some = self.actions[then].required_runnable_before > 0;
         if wants_some {
-            self.actions[then].runnable_before = 0;
+            self.actions[then].op_mut().runnable_before = 0;
             self.actions[then].flags &= !af::RUNNABLE;
         }
         let mut result = 0;
@@ -235,7 +235,7 @@ impl Cluster {
             return 0;
         }
         let a = &mut self.actions[then];
-        a.runnable_before += 1;
+        a.op_mut().runnable_before += 1;
         if a.runnable_before >= a.required_runnable_before && !a.is(af::RUNNABLE) {
             a.flags |= af::RUNNABLE;
             return changed::THEN;
@@ -288,7 +288,7 @@ impl Cluster {
             af::MIGRATABLE => "unmigrateable",
             _ => "required",
         };
-        if self.actions[action].reason.is_some() {
+        if self.actions[action].reason().is_some() {
             return;
         }
         let text = match because.rsc {

@@ -90,10 +90,8 @@ impl Cluster {
             self.confine_to(child, node);
             let Some(remote) = self.unpack_rsc(xml, None, Some(bundle)) else { return false };
             for at in row_nodes(&self.rscs[remote].allowed) {
-                if self.nodes[at].is_remote
-                    && let Some(cell) = slot_mut(&mut self.rscs[remote].allowed, at)
-                {
-                    cell.score = -base::INFINITY;
+                if self.nodes[at].is_remote {
+                    self.set_score(remote, at, -base::INFINITY, "never on remote nodes");
                 }
             }
             self.nodes[node].remote = Some(remote);
@@ -132,8 +130,8 @@ impl Cluster {
     }
 
     fn disallow(&mut self, rsc: RscIx, node: NodeIx) {
+        self.set_score(rsc, node, -base::INFINITY, "only its own resource in a bundle node");
         if let Some(cell) = slot_mut(&mut self.rscs[rsc].allowed, node) {
-            cell.score = -base::INFINITY;
             cell.probe = ProbeMode::Never;
         }
         for child in self.rscs[rsc].children.clone() {
@@ -145,9 +143,11 @@ impl Cluster {
         let cell = Slot { score: 500, probe: ProbeMode::Exclusive, present: true, count: 0 };
         let mut row = Row::new();
         put(&mut row, node, cell);
-        self.rscs[child].allowed = row;
+        self.replace_row(child, row, "inside its replica only");
         if let Some(parent) = self.rscs[child].parent {
-            put(&mut self.rscs[parent].allowed, node, Slot { score: -base::INFINITY, ..cell });
+            let mut row = self.rscs[parent].allowed.clone();
+            put(&mut row, node, Slot { score: -base::INFINITY, ..cell });
+            self.replace_row(parent, row, "inside its replica only");
         }
     }
 }

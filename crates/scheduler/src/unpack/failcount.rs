@@ -20,7 +20,7 @@ impl Cluster {
         (found.count, found.last_failure_s)
     }
 
-    fn failure_attrs(&mut self, node: NodeIx) -> Arc<Vec<(Str, Str)>> {
+    pub(crate) fn failure_attrs(&mut self, node: NodeIx) -> Arc<Vec<(Str, Str)>> {
         if let Some(found) = &self.nodes[node].failures {
             return found.clone();
         }
@@ -129,7 +129,7 @@ impl Cluster {
     pub(crate) fn clear_failcount(&mut self, rsc: RscIx, node: NodeIx) -> ActIx {
         let key = op_key(&self.rscs[rsc].id, "clear_failcount", 0);
         let clear = self.custom_action(Some(rsc), key, Str::lit("clear_failcount"), Some(node), false);
-        self.actions[clear].meta.set(Str::lit("op_no_wait"), Str::lit("true"));
+        self.actions[clear].op_mut().meta.set(Str::lit("op_no_wait"), Str::lit("true"));
         clear
     }
 }

@@ -30,6 +30,12 @@ impl Cluster {
         table
     }
 
+    /// Parameters that were asked for before.
+    pub(crate) fn known_params(&self, rsc: RscIx, node: Option<NodeIx>) -> Option<&Table> {
+        let r = &self.rscs[rsc];
+        r.params.get(if r.params_static { &None } else { &node }).map(|table| &**table)
+    }
+
     fn collect_params(&mut self, rsc: RscIx, node: Option<NodeIx>, table: &mut Table) -> bool {
         let doc = self.doc.clone();
         let (mut next, mut rules) = (None, false);

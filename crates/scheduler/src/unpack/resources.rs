@@ -199,6 +199,7 @@ impl Cluster {
             params: Default::default(),
             params_static: false,
             addr_override: None,
+            action_index: ActionIndex::default(),
             meta_cache: Vec::new(),
             launcher: None,
             launched: Vec::new(),

@@ -276,7 +276,7 @@ impl Cluster {
         for cell in &mut row {
             cell.score = -base::INFINITY;
         }
-        self.rscs[banned].allowed = row;
+        self.replace_row(banned, row, "a stop failed and cannot be made up for by fencing");
     }
 
     fn block_if_unrecoverable(&mut self, history: &History) {

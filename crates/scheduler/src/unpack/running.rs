@@ -56,7 +56,7 @@ impl Cluster {
                 for cell in &mut row {
                     cell.score = -base::INFINITY;
                 }
-                self.rscs[rsc].allowed = row;
+                self.replace_row(rsc, row, "multiple-active=stop_only");
             }
             MultiplyActive::Block => {
                 self.block(rsc);
