@@ -33,6 +33,8 @@ pub struct BundlePlan {
     pub promoted_max: i32,
     pub replicas: i32,
     pub per_host: i32,
+    /// More than one replica for each host was asked for.
+    pub unique: bool,
     pub image: Option<Str>,
     /// The implied clone, with the bundled primitive in it.
     pub clone: Option<NodeId>,
@@ -332,6 +334,7 @@ fn plan_bundle(out: &mut Expanded, bundle: NodeId, scratch: NodeId, known: &Hash
     plan.replicas =
         if replicas.is_none() && plan.promoted_max > 0 { plan.promoted_max } else { min_int(replicas, 1) };
     plan.per_host = min_int(doc.attr(launcher, "replicas-per-host"), 1);
+    plan.unique = plan.per_host > 1;
     plan.image = doc.attr(launcher, "image").map(Str::from);
     if plan.replicas > MAX_REPLICAS {
         out.messages.push(format!("A bundle may not have {} replicas", plan.replicas));

@@ -4,6 +4,7 @@ mod cli;
 mod cluster;
 mod failover;
 mod memory;
+pub mod ring;
 mod scheduler;
 mod table;
 
@@ -30,10 +31,11 @@ pub fn bench(arguments: &[String]) -> Result<(), String> {
         scheduler::run(&program, &root().join(PAGE))?;
     }
     type Bench = fn(&Path) -> Result<Table, String>;
-    let all: [(&str, Bench); 3] = [("failover", failover::run), ("cli", cli::run), ("memory", memory::run)];
+    let all: [(&str, Bench); 4] =
+        [("failover", failover::run), ("cli", cli::run), ("memory", memory::run), ("ring", ring::run)];
     let chosen: Vec<_> = all.iter().filter(|(name, _)| wanted == "all" || wanted == *name).collect();
     if chosen.is_empty() && wanted != "scheduler" {
-        return Err("bench failover, bench cli, bench memory, bench scheduler or bench all".into());
+        return Err("bench failover, cli, memory, ring, scheduler or all".into());
     }
     for (name, bench) in chosen {
         eprintln!("\n▸ bench {name}: first Relevo, then the reference (some minutes)");

@@ -9,6 +9,8 @@ pub struct Row {
     pub what: String,
     pub ours: Vec<f64>,
     pub theirs: Vec<f64>,
+    /// A rate; else a time or a size.
+    pub more_is_better: bool,
 }
 
 /// A table of one benchmark.
@@ -33,12 +35,15 @@ fn show(values: &[f64]) -> String {
 }
 
 impl Table {
-    /// As Markdown: median (least–most), and how many times less ours is.
+    /// As Markdown: median (least–most), and how many times better ours is.
     pub fn text(&self) -> String {
         let mut text = format!("### {}\n\n", self.title);
         text.push_str(&format!("| {} | Relevo | reference | ratio |\n|---|---|---|---|\n", self.unit));
         for row in &self.rows {
             let ratio = match (median(&row.ours), median(&row.theirs)) {
+                (Some(ours), Some(theirs)) if row.more_is_better && theirs > 0.0 => {
+                    format!("{:.1}×", ours / theirs)
+                }
                 (Some(ours), Some(theirs)) if ours > 0.0 => format!("{:.1}×", theirs / ours),
                 _ => "–".into(),
             };
@@ -84,7 +89,8 @@ mod tests {
 
     #[test]
     fn medians_and_ratios() {
-        let row = Row { what: "x".into(), ours: vec![3.0, 1.0, 2.0], theirs: vec![20.0] };
+        let row =
+            Row { what: "x".into(), ours: vec![3.0, 1.0, 2.0], theirs: vec![20.0], more_is_better: false };
         let table = Table { title: "T".into(), unit: "ms", rows: vec![row] };
         assert!(table.text().contains("| x | 2.0 (1.0–3.0) | 20.0 | 10.0× |"));
     }
