@@ -1,6 +1,7 @@
 //! The cluster as the scheduler sees it: configuration, state and, once scheduled, the decision.
 
 use crate::expand::{BundlePlan, Expanded};
+use crate::fast_hash::FastMap;
 use crate::iso8601::Time;
 use crate::model::*;
 use crate::rules::{Health, RuleInput};
@@ -138,9 +139,10 @@ pub struct Cluster {
     pub messages: Vec<Message>,
     pub lines: Vec<Line>,
     pub trail: Vec<Step>,
-    pub(crate) singletons: HashMap<Str, ActIx>,
-    pub(crate) related: HashMap<(ActIx, ActIx), u32>,
-    pub(crate) by_id: HashMap<Str, RscIx>,
+    pub(crate) singletons: FastMap<Str, ActIx>,
+    /// Orderings of actions that have many: flags by first and then.
+    pub(crate) related: FastMap<(ActIx, ActIx), u32>,
+    pub(crate) by_id: FastMap<Str, RscIx>,
     pub(crate) node_by_name: HashMap<String, NodeIx>,
     pub(crate) templates: HashMap<Str, Vec<Str>>,
     pub(crate) tags: HashMap<Str, Vec<Str>>,
@@ -156,6 +158,16 @@ pub struct Cluster {
     pub(crate) node_states: HashMap<Str, NodeId>,
     pub(crate) ops_cache: HashMap<NodeId, Arc<Vec<OpConfig>>>,
     pub(crate) history_cache: HashMap<NodeId, HashMap<Str, Vec<NodeId>>>,
+    /// What the histories were found to be about, by the node's state.
+    pub(crate) histories: HashMap<NodeId, Vec<HistoryEntry>>,
+}
+
+/// History of one resource on one node.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HistoryEntry {
+    pub entry: NodeId,
+    /// The resource, if the entry says that its agent is the one that is configured.
+    pub same_agent: Option<RscIx>,
 }
 
 /// A parameter check that has to wait until hosts of bundles are known.
@@ -170,7 +182,7 @@ pub(crate) struct ParamCheck {
 impl Cluster {
     pub(crate) fn new(expanded: Expanded, opts: &Options) -> Cluster {
         Cluster {
-            doc: Arc::new(expanded.doc),
+            doc: expanded.doc,
             config: Config::default(),
             opts: opts.clone(),
             now: Time::from_epoch(opts.now_s, i64::from(opts.utc_offset_s)),
@@ -193,9 +205,9 @@ impl Cluster {
                 .collect(),
             lines: Vec::new(),
             trail: Vec::new(),
-            singletons: HashMap::new(),
-            related: HashMap::new(),
-            by_id: HashMap::new(),
+            singletons: FastMap::default(),
+            related: FastMap::default(),
+            by_id: FastMap::default(),
             node_by_name: HashMap::new(),
             templates: HashMap::new(),
             tags: HashMap::new(),
@@ -210,6 +222,7 @@ impl Cluster {
             node_states: HashMap::new(),
             ops_cache: HashMap::new(),
             history_cache: HashMap::new(),
+            histories: HashMap::new(),
         }
     }
 

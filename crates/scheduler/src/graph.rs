@@ -10,6 +10,9 @@ use xml::{Document, NodeId};
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
     pub actions: Vec<ActIx>,
+    /// When to decide again, as far as was known before the parameters of actions were looked at;
+    /// [`Cluster::recheck_by`] may be earlier.
+    pub recheck_by: Option<i64>,
 }
 
 /// What the XML of an action says beyond the action itself.
@@ -211,7 +214,7 @@ impl Cluster {
     }
 
     pub(crate) fn create_graph(&mut self) -> Graph {
-        let mut graph = Graph::default();
+        let mut graph = Graph { recheck_by: self.recheck_by, ..Graph::default() };
         for rsc in self.top.clone() {
             self.rsc_to_graph(rsc, &mut graph);
         }
@@ -340,7 +343,7 @@ impl Cluster {
         if crate::text::parse_int(&limit).unwrap_or(-1) > 0 {
             doc.set_attr(root, "migration-limit", &limit);
         }
-        if let Some(when) = self.recheck_by {
+        if let Some(when) = graph.recheck_by {
             doc.set_attr(root, "recheck-by", &when.to_string());
         }
         for (id, action) in graph.actions.iter().copied().enumerate() {

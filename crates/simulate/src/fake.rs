@@ -41,13 +41,15 @@ pub struct Outcome {
 #[derive(Debug, Clone)]
 pub struct Fake {
     pub doc: Document,
+    /// Nodes that are touched become cluster nodes, as in the reference once a node was brought up.
+    pub adds_nodes: bool,
     /// Histories of the nodes' states that were asked for, by resource.
     histories: HashMap<NodeId, HashMap<String, NodeId>>,
 }
 
 impl Fake {
     pub fn new(cib: &Document) -> Fake {
-        Fake { doc: cib.clone(), histories: HashMap::new() }
+        Fake { doc: cib.clone(), adds_nodes: false, histories: HashMap::new() }
     }
 
     fn section(&mut self, name: &str) -> NodeId {
@@ -61,6 +63,9 @@ impl Fake {
 
     /// State of a node; made up if there is none. Pacemaker Remote nodes have their names as ids.
     pub fn node_state(&mut self, name: &str, id: Option<&str>) -> NodeId {
+        if self.adds_nodes {
+            self.add_node(name);
+        }
         let status = self.section("status");
         let states: Vec<NodeId> =
             self.doc.element(status).children_named("node_state").map(Element::id).collect();
@@ -74,6 +79,17 @@ impl Fake {
         let state = found.unwrap_or_else(|| self.doc.append_with(status, "node_state", &[("id", &id)]));
         self.doc.set_attr(state, "uname", name);
         state
+    }
+
+    /// Adds a node to the configuration unless there is one of that name.
+    fn add_node(&mut self, name: &str) {
+        let mut nodes = self.doc.root_element().descendants().filter(|e| e.name() == "node");
+        if nodes.any(|e| e.attr("uname") == Some(name)) {
+            return;
+        }
+        let configuration = self.section("configuration");
+        let nodes = self.entry(configuration, "nodes");
+        self.doc.append_with(nodes, "node", &[("id", name), ("uname", name)]);
     }
 
     fn node_id(&self, name: &str) -> String {

@@ -305,9 +305,7 @@ impl Cluster {
             return on(node);
         }
         let row = &self.rscs[matched].allowed;
-        let mut nodes = row_nodes(row);
-        self.sort_nodes(&mut nodes, row, None);
-        nodes.into_iter().find_map(on)
+        self.sorted_nodes(row, None).into_iter().find_map(on)
     }
 
     /// Pseudo-actions of a collective, from what its instances do.

@@ -11,6 +11,18 @@ impl Cluster {
         merge_sort(nodes, &mut |a, b| self.compare_nodes(a, b, row, active));
     }
 
+    /// The nodes of a row, best first.
+    pub(super) fn sorted_nodes(&self, row: &Row, active: Option<NodeIx>) -> Vec<NodeIx> {
+        let mut nodes = match self.config.placement {
+            // Capacities may be in a circle (more of one thing, less of another), so it counts in
+            // which order the nodes were: the reference lists its table from the end.
+            Placement::Balanced => self.hash_order(row).into_iter().rev().collect(),
+            _ => row_nodes(row),
+        };
+        self.sort_nodes(&mut nodes, row, active);
+        nodes
+    }
+
     fn compare_nodes(&self, a: NodeIx, b: NodeIx, row: &Row, preferred: Option<NodeIx>) -> Cmp {
         let score = |node: NodeIx| match slot(row, node) {
             Some(cell) if self.node_up(node) => cell.score,

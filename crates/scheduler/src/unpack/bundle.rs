@@ -10,7 +10,7 @@ impl Cluster {
         let Some(plan) = self.plans.get(&self.rscs[rsc].xml).cloned().filter(|p| !p.invalid) else {
             return false;
         };
-        if plan.per_host == 1 {
+        if !plan.unique {
             self.rscs[rsc].flags &= !rf::UNIQUE;
         }
         let mut data = BundleData {
@@ -31,7 +31,8 @@ impl Cluster {
             self.bundle_instances(rsc, child, &instances);
         }
         self.rscs[rsc].bundle = Some(Box::new(data));
-        for (offset, part) in plan.parts.iter().enumerate() {
+        let count = if plan.clone.is_some() { instances.len() } else { plan.parts.len() };
+        for (offset, part) in plan.parts.iter().take(count).enumerate() {
             if !self.unpack_replica(rsc, offset, part, instances.get(offset).copied()) {
                 let id = self.rscs[rsc].id.clone();
                 self.error(format!("Failed unpacking resource {id}"));
