@@ -160,8 +160,8 @@ pub struct Cluster {
     pub(crate) node_states: HashMap<Str, NodeId>,
     pub(crate) ops_cache: HashMap<NodeId, Arc<Vec<OpConfig>>>,
     pub(crate) history_cache: HashMap<NodeId, HashMap<Str, Vec<NodeId>>>,
-    /// Scores looked at so far on walks along colocations.
-    pub(crate) walked: u64,
+    /// Work so far on walks along colocations, in scores looked at.
+    pub walked: u64,
     pub(crate) pulls: crate::assign::pulls::Pulls,
     /// What the histories were found to be about, by the node's state.
     pub(crate) histories: HashMap<NodeId, Vec<HistoryEntry>>,

@@ -11,9 +11,12 @@ pub(crate) const NONNEGATIVE: u32 = 1 << 1;
 /// Ignore resources that can run nowhere.
 pub(crate) const ACTIVE: u32 = 1 << 2;
 
-/// Scores that are looked at on walks along colocations, in one decision. Circles have so many ways
-/// through them that a walk of all would not end; the reference takes them nevertheless.
-const WALK_CELLS: u64 = 200_000_000;
+/// Work that one decision spends on walks along colocations, in scores looked at. Circles have so many
+/// ways through them that walking all would not end; the reference tries nevertheless.
+const WALK_WORK: u64 = 100_000_000;
+
+/// Work of a step of such a walk, beside a score for each node.
+const STEP_WORK: u64 = 16;
 
 /// Marks a node whose score would have become negative.
 const WOULD_BE_NEGATIVE: i32 = base::INFINITY * -100;
@@ -155,12 +158,12 @@ impl Cluster {
         if factor == 0.0 && nodes.is_some() && flags & NONNEGATIVE == 0 {
             return;
         }
-        let work = self.nodes.len() as u64;
-        if self.walked > WALK_CELLS && colocation.is_some_and(|c| !self.is_direct(c, target, flags)) {
+        let work = self.nodes.len() as u64 + STEP_WORK;
+        if self.walked > WALK_WORK && colocation.is_some_and(|c| !self.is_direct(c, target, flags)) {
             return;
         }
         self.walked += work;
-        if self.walked > WALK_CELLS && self.walked - work <= WALK_CELLS {
+        if self.walked > WALK_WORK && self.walked - work <= WALK_WORK {
             self.warn(
                 "Too many colocations depend on each other: only direct ones are considered from now on",
             );
