@@ -110,10 +110,17 @@ impl Servers {
         }
     }
 
-    /// Sends an event.
+    /// Sends an event; the client is told of it by [`Servers::wake_clients`].
     pub fn event(&mut self, client: Client, bytes: &[u8]) {
         if let Some(server) = self.server(client.service) {
-            let _ = server.event(ConnId(client.conn), bytes);
+            let _ = server.event_quietly(ConnId(client.conn), bytes);
+        }
+    }
+
+    /// Tells the clients of their new events.
+    pub fn wake_clients(&mut self) {
+        for (_, server) in &mut self.servers {
+            server.wake_clients();
         }
     }
 

@@ -164,7 +164,6 @@ impl Connection {
         }
         if channel == Channel::Event {
             self.owed_wakeups += 1;
-            self.pay_wakeups()?;
         }
         Ok(())
     }
@@ -210,6 +209,7 @@ impl Connection {
                 }
             }
         }
+        self.pay_wakeups()?;
         Ok(moved)
     }
 

@@ -100,6 +100,8 @@ pub struct Server {
     work: BTreeSet<u64>,
     /// Connections with messages that did not fit into a ring.
     queued: BTreeSet<u64>,
+    /// Connections with events that they have not been told of.
+    unannounced: BTreeSet<u64>,
     retry: Duration,
     events: VecDeque<ServerEvent>,
 }
@@ -162,6 +164,7 @@ impl Server {
             connections: BTreeMap::new(),
             work: BTreeSet::new(),
             queued: BTreeSet::new(),
+            unannounced: BTreeSet::new(),
             retry: RETRY_MIN,
             events: VecDeque::new(),
         })
@@ -211,7 +214,32 @@ impl Server {
 
     /// Sends an event, queueing it while the client's ring is full.
     pub fn event(&mut self, conn: ConnId, bytes: &[u8]) -> Result<(), Error> {
-        self.send(conn, Channel::Event, bytes)
+        self.send(conn, Channel::Event, bytes)?;
+        self.wake(conn.0);
+        Ok(())
+    }
+
+    /// [`Server::event`] for many events in a row: the client is told of all of them by
+    /// [`Server::wake_clients`], which must follow.
+    pub fn event_quietly(&mut self, conn: ConnId, bytes: &[u8]) -> Result<(), Error> {
+        self.send(conn, Channel::Event, bytes)?;
+        self.unannounced.insert(conn.0);
+        Ok(())
+    }
+
+    /// Tells the clients of the events that were sent quietly.
+    pub fn wake_clients(&mut self) {
+        while let Some(id) = self.unannounced.pop_first() {
+            self.wake(id);
+        }
+    }
+
+    fn wake(&mut self, id: u64) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        match connection.pay_wakeups() {
+            Ok(()) => self.watch(id),
+            Err(_) => self.lose(id),
+        }
     }
 
     /// Stops or resumes a client: while stopped its library answers "try again" by itself and no request is taken.
@@ -427,6 +455,7 @@ impl Server {
     fn forget(&mut self, id: u64) -> bool {
         self.work.remove(&id);
         self.queued.remove(&id);
+        self.unannounced.remove(&id);
         match self.connections.remove(&id) {
             Some(connection) => {
                 let _ = self.poller.remove(&connection.socket);

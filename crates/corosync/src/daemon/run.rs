@@ -83,6 +83,7 @@ impl Daemon {
         }
         self.settle(now);
         self.watch_queue(now);
+        self.servers.wake_clients();
         self.finish_leaving(now);
     }
 
@@ -92,6 +93,7 @@ impl Daemon {
             self.ring.handle_packet(now, &packet);
             self.settle(now);
         }
+        self.servers.wake_clients();
         for node in received.unreachable {
             self.ring.peer_unreachable(now, node);
         }
@@ -114,6 +116,7 @@ impl Daemon {
             while let Some(transmit) = self.ring.poll_transmit() {
                 self.transport.send(now, &transmit, self.ring.ring_members());
             }
+            self.transport.flush();
             while let Some(note) = self.ring.poll_note() {
                 self.logger.line(note.level, "TOTEM", note.text);
             }
