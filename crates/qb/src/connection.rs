@@ -41,7 +41,9 @@ pub(crate) struct Connection {
     event: Ring,
     response_queue: VecDeque<Vec<u8>>,
     event_queue: VecDeque<Vec<u8>>,
-    queued_bytes: usize,
+    pub(crate) queued_bytes: usize,
+    /// When something last moved from the queue into a ring, on the monotonic clock.
+    pub(crate) moved_ns: u64,
     /// Wake-up bytes owed to the client because its socket was full.
     owed_wakeups: usize,
 }
@@ -89,6 +91,7 @@ impl Connection {
             response_queue: VecDeque::new(),
             event_queue: VecDeque::new(),
             queued_bytes: 0,
+            moved_ns: 0,
             owed_wakeups: 0,
         };
         Ok((connection, reply))
@@ -144,6 +147,9 @@ impl Connection {
         }
         if self.queued_bytes + bytes.len() > max_queue {
             return Err(Error::Again);
+        }
+        if self.queued_bytes == 0 {
+            self.moved_ns = sys::clock::monotonic_ns();
         }
         self.queued_bytes += bytes.len();
         match channel {
@@ -208,6 +214,9 @@ impl Connection {
                     Err(e) => return Err(e),
                 }
             }
+        }
+        if moved {
+            self.moved_ns = sys::clock::monotonic_ns();
         }
         self.pay_wakeups()?;
         Ok(moved)

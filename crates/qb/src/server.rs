@@ -19,6 +19,9 @@ const MAX_PENDING: usize = 128;
 const ACCEPTS_PER_TURN: usize = 16;
 /// Requests taken from one connection per [`Server::dispatch`].
 const REQUESTS_PER_TURN: usize = 32;
+/// Queued bytes from which on a client lags, and how long after its last step it still counts as reading.
+const LAGGING_BYTES: usize = 2 * 1024 * 1024;
+const LAGGING_FOR_NS: u64 = 200_000_000;
 /// First and longest pause between two attempts to empty the queue of a client whose ring is full.
 const RETRY_MIN: Duration = Duration::from_millis(1);
 const RETRY_MAX: Duration = Duration::from_millis(50);
@@ -242,6 +245,15 @@ impl Server {
         }
     }
 
+    /// True while a client that does read has much left to read: a reason to send it less.
+    pub fn is_lagging(&self) -> bool {
+        let now_ns = sys::clock::monotonic_ns();
+        self.queued.iter().filter_map(|id| self.connections.get(id)).any(|connection| {
+            connection.queued_bytes > LAGGING_BYTES
+                && now_ns.saturating_sub(connection.moved_ns) < LAGGING_FOR_NS
+        })
+    }
+
     /// Stops or resumes a client: while stopped its library answers "try again" by itself and no request is taken.
     pub fn set_flow(&mut self, conn: ConnId, stop: bool) {
         let Some(connection) = self.connections.get_mut(&conn.0) else { return };
@@ -279,7 +291,6 @@ impl Server {
                     self.retry = RETRY_MIN;
                     let _ = self.timer.set(Some(RETRY_MIN));
                 }
-                self.watch(conn.0);
                 Ok(())
             }
             // The caller's mistake, not the client's.

@@ -194,8 +194,13 @@ impl Daemon {
         }
     }
 
-    /// Clients wait while the send queue is long.
+    /// Clients wait while the send queue is long, and while one of them cannot keep up with reading.
     fn watch_queue(&mut self, now: Instant) {
+        let lagging = self.servers.is_lagging();
+        if lagging != self.lagging {
+            self.lagging = lagging;
+            self.update_flow();
+        }
         let used = self.ring.queue_used_percent();
         let backlogged = if self.backlogged {
             used > QUEUE_LOW_PERCENT || !self.waiting.is_empty()
@@ -211,7 +216,7 @@ impl Daemon {
     }
 
     fn update_flow(&mut self) {
-        self.servers.set_flow(self.flow_stopped || self.backlogged);
+        self.servers.set_flow(self.flow_stopped || self.backlogged || self.lagging);
     }
 
     fn serve(&mut self, now: Instant, index: usize) {
@@ -219,7 +224,7 @@ impl Daemon {
             match event {
                 ClientEvent::Connected(client) => {
                     self.engine.handle_connect(client);
-                    if self.flow_stopped || self.backlogged {
+                    if self.flow_stopped || self.backlogged || self.lagging {
                         self.update_flow();
                     }
                 }

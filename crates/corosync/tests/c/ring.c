@@ -142,9 +142,13 @@ static int exchange(unsigned int wanted, unsigned int count, int sizes, char **s
 			for (size_t at = 8; at < length; at++) {
 				bytes[at] = pattern(me, number, at);
 			}
-			while ((error = cpg_mcast_joined(handle, CPG_TYPE_AGREED, &part, 1)) == CS_ERR_TRY_AGAIN) {
-				serve(handle, 1);
-			}
+			/* Interrupted: the group has changed between the pieces of a large message; nobody gets it. */
+			do {
+				error = cpg_mcast_joined(handle, CPG_TYPE_AGREED, &part, 1);
+				if (error != CS_OK) {
+					serve(handle, 1);
+				}
+			} while (error == CS_ERR_TRY_AGAIN || error == CS_ERR_INTERRUPT);
 			must("cpg_mcast_joined", error);
 			free(bytes);
 			number++;
