@@ -158,6 +158,7 @@ pub struct Cluster {
     pub(crate) node_states: HashMap<Str, NodeId>,
     pub(crate) ops_cache: HashMap<NodeId, Arc<Vec<OpConfig>>>,
     pub(crate) history_cache: HashMap<NodeId, HashMap<Str, Vec<NodeId>>>,
+    pub(crate) pulls: crate::assign::pulls::Pulls,
     /// What the histories were found to be about, by the node's state.
     pub(crate) histories: HashMap<NodeId, Vec<HistoryEntry>>,
 }
@@ -222,6 +223,7 @@ impl Cluster {
             node_states: HashMap::new(),
             ops_cache: HashMap::new(),
             history_cache: HashMap::new(),
+            pulls: Default::default(),
             histories: HashMap::new(),
         }
     }
@@ -677,7 +679,7 @@ impl Cluster {
         for child in self.rscs[rsc].children.clone() {
             self.node_score(child, node, from, score, cause);
         }
-        let row = &mut self.rscs[rsc].allowed;
+        let row = self.row_mut(rsc);
         let old = slot(row, node).map(|s| s.score);
         if old.is_none() {
             put(row, node, from);
@@ -718,7 +720,7 @@ impl Cluster {
 
     pub(crate) fn top_slot_mut(&mut self, rsc: RscIx, node: NodeIx) -> Option<&mut Slot> {
         let holder = self.rscs[rsc].parent.unwrap_or(rsc);
-        slot_mut(&mut self.rscs[holder].allowed, node)
+        slot_mut(self.row_mut(holder), node)
     }
 
     /// Every node with its base score, as a row.

@@ -48,7 +48,7 @@ impl Cluster {
     /// The row of a resource; for a later member of a group that is itself colocated explicitly,
     /// with what the group's location constraints say.
     fn row_for_matching(&mut self, colocation: Option<ColocIx>, rsc: RscIx) -> Row {
-        let row = self.rscs[rsc].allowed.clone();
+        let row = (*self.rscs[rsc].allowed).clone();
         let Some(c) = colocation.map(|c| &self.colocations[c]) else { return row };
         let Some(parent) = self.rscs[rsc].parent.filter(|p| self.is_group(Some(*p))) else { return row };
         if rsc != c.dependent || !c.explicit || self.rscs[parent].children.first() == Some(&rsc) {
@@ -62,7 +62,7 @@ impl Cluster {
             }
         }
         self.opts.trail = trail;
-        std::mem::replace(&mut self.rscs[rsc].allowed, row)
+        std::mem::replace(self.row_mut(rsc), row)
     }
 
     fn best_matching(&self, row: &Row, rsc: RscIx, attr: &str, value: Option<&str>, node: NodeIx) -> i32 {
@@ -85,7 +85,7 @@ impl Cluster {
         best
     }
 
-    fn allowed_on_one(&self, rsc: RscIx) -> bool {
+    pub(super) fn allowed_on_one(&self, rsc: RscIx) -> bool {
         self.rscs[rsc].allowed.iter().filter(|s| s.present && s.score >= 0).count() == 1
     }
 
@@ -102,8 +102,10 @@ impl Cluster {
         let (primary, dependent) =
             (self.colocations[colocation].primary, self.colocations[colocation].dependent);
         let row = self.row_for_matching(Some(colocation), source);
+        let by_name = attr == "#uname" && !self.config.have_remote_nodes;
         for node in row_nodes(work) {
-            let value = self.colocation_attr(node, &attr, target);
+            // By name, a node is its own match: no value is needed.
+            let value = if by_name { None } else { self.colocation_attr(node, &attr, target) };
             let score = self.best_matching(&row, source, &attr, value.as_deref(), node);
             if factor < 0.0
                 && score < 0
@@ -145,6 +147,10 @@ impl Cluster {
         if self.rscs[source].is(rf::UPDATING_NODES) {
             return;
         }
+        // So far behind finite scores that nothing is left of them.
+        if factor == 0.0 && nodes.is_some() && flags & NONNEGATIVE == 0 {
+            return;
+        }
         self.rscs[source].flags |= rf::UPDATING_NODES;
         if self.rscs[source].variant == Variant::Group {
             let members = &self.rscs[source].children;
@@ -173,7 +179,7 @@ impl Cluster {
                 self.add_matching(&mut work, source, target, colocation, factor, flags & NONNEGATIVE != 0);
                 (work, target)
             }
-            _ => (self.rscs[source].allowed.clone(), source),
+            _ => ((*self.rscs[source].allowed).clone(), source),
         };
         if self.any_up(&work) {
             let this_with = flags & THIS_WITH != 0;
@@ -226,10 +232,12 @@ impl Cluster {
     pub(crate) fn pull(&mut self, colocation: ColocIx, primary: RscIx, flags: u32) {
         let c = &self.colocations[colocation];
         let (dependent, factor) = (c.dependent, c.score as f32 / base::INFINITY as f32);
-        let old = self.rscs[primary].allowed.clone();
-        let mut row = Some(old.clone());
-        self.add_colocated_scores(dependent, Some(primary), &mut row, Some(colocation), factor, flags);
-        self.rscs[primary].allowed = row.unwrap_or_default();
+        let mut row = if flags == ACTIVE { self.pulled(colocation, primary) } else { None };
+        if row.is_none() {
+            row = Some((*self.rscs[primary].allowed).clone());
+            self.add_colocated_scores(dependent, Some(primary), &mut row, Some(colocation), factor, flags);
+        }
+        let old = std::mem::replace(self.row_mut(primary), row.unwrap_or_default());
         self.note_changes(primary, &old, colocation);
     }
 
