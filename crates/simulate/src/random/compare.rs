@@ -77,9 +77,9 @@ fn split(text: &str) -> (String, String) {
 }
 
 impl Reference {
-    fn run(&self, cib: &Document, events: &Events) -> Result<(Answer, Option<Document>), Verdict> {
+    fn run(&self, cib: &Document, events: &Events) -> Result<(Answer, Option<Document>), Box<Verdict>> {
         let file = |name: &str| self.scratch.join(name);
-        let broken = |error: std::io::Error| Verdict::Broken(error.to_string());
+        let broken = |error: std::io::Error| Box::new(Verdict::Broken(error.to_string()));
         std::fs::write(file("in.xml"), cib.to_pretty()).map_err(broken)?;
         for name in ["dot", "exp", "out.xml"] {
             let _ = std::fs::remove_file(file(name));
@@ -112,9 +112,9 @@ impl Reference {
             let errors = String::from_utf8_lossy(&output.stderr).to_string();
             let refused = matches!(output.status.code(), Some(65 | 66 | 78));
             return Err(if refused {
-                Verdict::Refused(errors)
+                Box::new(Verdict::Refused(errors))
             } else {
-                Verdict::Broken(format!("{}: {errors}", output.status))
+                Box::new(Verdict::Broken(format!("{}: {errors}", output.status)))
             });
         }
         Ok((answer, Document::parse(&text("out.xml")).ok()))
@@ -146,13 +146,14 @@ fn sorted(text: &str) -> Vec<String> {
 pub fn compare(reference: &Reference, cib: &Document, events: &Events) -> Verdict {
     let (theirs, next) = match reference.run(cib, events) {
         Ok(theirs) => theirs,
-        Err(verdict) => return verdict,
+        Err(verdict) => return *verdict,
     };
     let ours = match ours(cib, events) {
         Ok(ours) => ours,
         Err(error) => return Verdict::Different(vec![("refusal", error)], next),
     };
-    let kinds: [(&'static str, &str, &str, fn(&str) -> Vec<String>); 4] = [
+    type Lines = fn(&str) -> Vec<String>;
+    let kinds: [(&'static str, &str, &str, Lines); 4] = [
         ("summary", &theirs.summary, &ours.summary, plain),
         ("scores", &theirs.scores, &ours.scores, sorted),
         ("graph", &theirs.graph, &ours.graph, plain),
