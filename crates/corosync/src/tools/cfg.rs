@@ -269,7 +269,8 @@ fn print_nodes(view: &StatusView) {
         let remote = if status.remote { " remote" } else { "" };
         let external = if status.external { " external" } else { "" };
         let mut line = format!("nodeid: {} reachable{remote}{external}", status.node);
-        if view.transport == "knet" {
+        // Engines that know no versions of the protocol report none.
+        if view.transport == "knet" && status.wire_max > 0 {
             let versions = (status.wire_min, status.wire_max, status.wire_version);
             line += &format!("   onwire (min/max/cur): {}, {}, {}", versions.0, versions.1, versions.2);
         }
