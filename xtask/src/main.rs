@@ -13,6 +13,7 @@ cargo xtask COMMAND
   test [--quick]              everything that CI runs (--quick: without lab and simulator)
   edges                       check that dependencies point one way only
   scheduler-suite [ARGS…]     run Pacemaker's scheduler cases: [DIR] [NAME…] [--diff]
+  scheduler-random [ARGS…]    decide random clusters beside the reference: [--seeds N] [--reference PATH]
   sim [--seeds N]             simulate clusters with faults, one per seed
   bench failover|cli|memory|all   compare with the reference, side by side (needs root)
 ";
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         Some("test") => test::test(rest),
         Some("edges") => edges::check(),
         Some("scheduler-suite") => run::cargo_run("simulate", "scheduler-suite", rest),
+        Some("scheduler-random") => run::cargo_run("simulate", "scheduler-random", rest),
         Some("sim") => run::cargo_run("sim", "sim", rest),
         Some("bench") => bench::bench(rest),
         _ => {

@@ -98,8 +98,12 @@ pub fn options(cib: &Document, request: &Request) -> (Options, Option<String>) {
 
 fn status(cluster: &mut Cluster, revised: bool, request: &Request) -> Part {
     let show = Show { inactive: true, failed_detail: true, pending: !revised, ..Show::default() };
-    let wanted =
-        Sections { failcounts: request.failcounts, attributes: request.attributes, ..Sections::SHORT };
+    let wanted = Sections {
+        failcounts: request.failcounts,
+        failures: request.failcounts,
+        attributes: request.attributes,
+        ..Sections::SHORT
+    };
     let outside = Outside::default();
     let items = sections(cluster, &show, &wanted, &outside);
     let xml = request.xml.then(|| {
@@ -192,7 +196,8 @@ impl Run {
         if let Some((title, element)) = list {
             let shown = cluster.lines.iter().filter(|line| !request.quiet || !matches!(line, Line::Info(_)));
             let records = shown.map(render::record).collect();
-            self.parts.push(match request.quiet {
+            // Only with scores, as in the reference, does a quiet list do without title.
+            self.parts.push(match request.quiet && request.scores {
                 true => Part::Bare(records),
                 false => Part::List { title, element, records },
             });
