@@ -137,6 +137,7 @@ fn run_here(cib: &Document, request: &Request) -> Run {
         run.errors.push(NOT_VALIDATED.to_string());
     }
     run.announce(request, date.as_ref());
+    run.notices(&mut cluster, request);
     if !request.quiet {
         run.current_status(&mut cluster, request);
     }
@@ -150,6 +151,7 @@ fn run_here(cib: &Document, request: &Request) -> Run {
         let (opts, date) = options(&fake.doc, request);
         cluster = Cluster::unpack(&fake.doc, &opts);
         run.announce(request, date.as_ref());
+        run.notices(&mut cluster, request);
     }
     run.input = Some(fake.doc.clone());
     if !request.process && !request.simulate {
@@ -168,6 +170,16 @@ impl Run {
     fn announce(&mut self, request: &Request, line: Option<&String>) {
         if let Some(line) = line.filter(|_| !request.quiet) {
             self.parts.push(Part::Notice(Item::Line(line.clone())));
+        }
+    }
+
+    /// What was noticed while the status was read.
+    fn notices(&mut self, cluster: &mut Cluster, request: &Request) {
+        let (notices, rest): (Vec<Line>, Vec<Line>) =
+            std::mem::take(&mut cluster.lines).into_iter().partition(|line| matches!(line, Line::Info(_)));
+        cluster.lines = rest;
+        for line in notices.iter().filter(|_| !request.quiet) {
+            self.parts.push(Part::Notice(Item::Line(render::line(line))));
         }
     }
 
@@ -222,6 +234,7 @@ impl Run {
         let (opts, date) = options(&fake.doc, request);
         self.announce(request, date.as_ref());
         let mut after = Cluster::unpack(&fake.doc, &opts);
+        self.notices(&mut after, request);
         self.parts.push(status(&mut after, true, request));
     }
 }
