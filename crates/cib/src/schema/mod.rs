@@ -57,6 +57,11 @@ fn line_of(schema: &str) -> Option<Line> {
     }
 }
 
+/// Whether `validate-with` may have this value.
+pub fn is_known(schema: &str) -> bool {
+    line_of(schema).is_some()
+}
+
 /// Checks the configuration section.
 ///
 /// # Errors
@@ -83,8 +88,7 @@ pub fn validate(cib: &Document) -> Result<(), Vec<Fault>> {
 ///
 /// # Errors
 /// [`CibError::SchemaUnchanged`] when it is there already, [`CibError::TransformFailed`] when its
-/// schema is of an older line that needs a transformation, [`CibError::SchemaValidation`] when it does
-/// not conform to the newest one.
+/// schema is not known, [`CibError::SchemaValidation`] when it does not conform to the newest one.
 pub fn upgrade(cib: &mut Document) -> Result<(), CibError> {
     let root = cib.root();
     let schema = cib.attr(root, "validate-with").unwrap_or("").to_string();
@@ -92,10 +96,11 @@ pub fn upgrade(cib: &mut Document) -> Result<(), CibError> {
         return Err(CibError::SchemaUnchanged);
     }
     match line_of(&schema) {
-        Some(Line::Current | Line::Unchecked) => {}
-        _ => return Err(CibError::TransformFailed),
+        Some(_) => {}
+        None => return Err(CibError::TransformFailed),
     }
     let mut upgraded = cib.clone();
+    crate::upgrade::to_line_3(&mut upgraded);
     upgraded.set_attr(root, "validate-with", base::CURRENT_SCHEMA);
     validate(&upgraded).map_err(|_| CibError::SchemaValidation)?;
     *cib = upgraded;
