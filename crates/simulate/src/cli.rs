@@ -345,6 +345,17 @@ fn load(source: &Source, live: Live<'_>) -> Result<Document, Failure> {
         .map_err(|e| Failure(ExitCode::DATAERR, format!("Could not read input XML: {e}")))
 }
 
+/// The configuration in today's words, if it conforms to its schema.
+fn usable(mut cib: Document) -> Result<Document, Failure> {
+    if let Err(faults) = cib::schema::validate(&cib) {
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        let message = format!("the configuration does not conform to its schema:\n  {}", faults.join("\n  "));
+        return Err(Failure(ExitCode::CONFIG, message));
+    }
+    cib::upgrade::for_decision(&mut cib).map_err(|e| Failure(ExitCode::CONFIG, e.to_string()))?;
+    Ok(cib)
+}
+
 /// Writes a file; a failure ends with the status that the reference has for this kind of file.
 fn save(path: Option<&PathBuf>, code: ExitCode, text: impl FnOnce() -> String) -> Result<(), Failure> {
     let Some(path) = path else { return Ok(()) };
@@ -369,7 +380,7 @@ fn run(args: &Args, command: &str, live: Live<'_>) -> Result<ExitCode, Failure> 
             .map_err(|e| Failure(status_of(&e), format!("{}: {e}", dir.display())))?;
         return show(args, &text).map(|()| ExitCode::OK);
     }
-    let cib = load(&args.source, live)?;
+    let cib = usable(load(&args.source, live)?)?;
     let run = sim::run(&cib, &args.request).map_err(|e| Failure(ExitCode::DATAERR, e.to_string()))?;
     save_all(args, &cib, &run)?;
     let mut stderr = std::io::stderr().lock();

@@ -4,10 +4,13 @@ use super::{fresh_id, named};
 use std::collections::HashSet;
 use xml::{Document, NodeId};
 
+/// Start of the ids of what is made here.
+const PREFIX: &str = "pcmk__3_10_upgrade-";
+
 pub(super) fn transform(doc: &mut Document) {
     for node in named(doc, "node") {
         if doc.attr(node, "type") == Some("ping") {
-            doc.set_attr(node, "type", "member");
+            ping_node(doc, node);
         }
     }
     drop_resources(doc);
@@ -15,6 +18,22 @@ pub(super) fn transform(doc: &mut Document) {
     for lifetime in named(doc, "lifetime") {
         drop_lifetime(doc, lifetime);
     }
+}
+
+/// A ping node becomes a cluster node on which nothing may run.
+fn ping_node(doc: &mut Document, node: NodeId) {
+    doc.set_attr(node, "type", "member");
+    let name = doc.attr(node, "uname").unwrap_or("").to_string();
+    let configuration = doc.child(doc.root(), "configuration");
+    let Some(constraints) = configuration.and_then(|c| doc.child(c, "constraints")) else { return };
+    let attrs = [
+        ("id", &*fresh_id(doc, &format!("{PREFIX}ping-node-ban-{name}"))),
+        ("rsc-pattern", ".*"),
+        ("node", &name),
+        ("score", "-INFINITY"),
+        ("resource-discovery", "never"),
+    ];
+    doc.append_with(constraints, "rsc_location", &attrs);
 }
 
 /// Drops resources whose kind of agent is gone, and what then contains nothing.
@@ -80,6 +99,9 @@ fn drop_options(doc: &mut Document) {
 }
 
 /// A preference for a limited time becomes a rule; other constraints have no lifetime any more.
+///
+/// As in the reference the score stays with the inner rule, where it does not count: what decides
+/// is the outer one, which has none.
 fn drop_lifetime(doc: &mut Document, lifetime: NodeId) {
     let Some(constraint) = doc.parent(lifetime) else { return };
     let limits: Vec<NodeId> = doc.element(lifetime).children_named("rule").map(|r| r.id()).collect();
@@ -88,40 +110,27 @@ fn drop_lifetime(doc: &mut Document, lifetime: NodeId) {
         return;
     }
     let id = doc.attr(constraint, "id").unwrap_or("").to_string();
-    let outer_id = fresh_id(doc, &format!("{id}-lifetime-rule"));
-    let outer = doc.append_with(constraint, "rule", &[("id", &outer_id), ("boolean-op", "and")]);
-    if let Some(node) = doc.attr(constraint, "node").map(str::to_string) {
-        let expression = fresh_id(doc, &format!("{outer_id}-expr"));
-        let attrs = [("id", &*expression), ("attribute", "#uname"), ("operation", "eq"), ("value", &node)];
-        doc.append_with(outer, "expression", &attrs);
-        move_attrs(doc, constraint, outer, &["score"]);
-        doc.remove_attr(constraint, "node");
-    }
-    let own: Vec<NodeId> =
-        doc.element(constraint).children_named("rule").map(|r| r.id()).filter(|r| *r != outer).collect();
-    for rule in own {
-        move_attrs(doc, rule, outer, &["score", "score-attribute", "role"]);
-        doc.move_to(rule, outer, None);
-    }
-    let any = match limits.len() {
-        1 => outer,
-        _ => {
-            let id = fresh_id(doc, &format!("{outer_id}-any"));
-            doc.append_with(outer, "rule", &[("id", &id), ("boolean-op", "or")])
-        }
+    let mut inner: Vec<NodeId> = doc.element(constraint).children_named("rule").map(|r| r.id()).collect();
+    let rule = |doc: &mut Document, parent: NodeId, kind: &str, operation: &str| {
+        let id = fresh_id(doc, &format!("{PREFIX}{id}-{kind}"));
+        doc.append_with(parent, "rule", &[("id", &id), ("boolean-op", operation)])
     };
+    let outer = rule(doc, constraint, "lifetime-and-rule", "and");
+    if let Some(node) = doc.attr(constraint, "node").map(str::to_string) {
+        let of_node = rule(doc, outer, "node-score-rule", "and");
+        if let Some(score) = doc.attr(constraint, "score").map(str::to_string) {
+            doc.set_attr(of_node, "score", &score);
+        }
+        let expression = format!("{}-expr", doc.attr(of_node, "id").unwrap_or(""));
+        let attrs = [("id", &*expression), ("attribute", "#uname"), ("operation", "eq"), ("value", &node)];
+        doc.append_with(of_node, "expression", &attrs);
+        doc.remove_attr(constraint, "node");
+        doc.remove_attr(constraint, "score");
+    }
+    inner.drain(..).for_each(|rule| doc.move_to(rule, outer, None));
+    let any = if limits.len() == 1 { outer } else { rule(doc, outer, "lifetime-or-rule", "or") };
     for limit in limits {
-        doc.remove_attr(limit, "score");
         doc.move_to(limit, any, None);
     }
     doc.remove(lifetime);
-}
-
-fn move_attrs(doc: &mut Document, from: NodeId, to: NodeId, names: &[&str]) {
-    for name in names {
-        if let Some(value) = doc.attr(from, name).map(str::to_string) {
-            doc.set_attr(to, name, &value);
-            doc.remove_attr(from, name);
-        }
-    }
 }
