@@ -59,6 +59,11 @@ fn line_of(schema: &str) -> Option<Line> {
     }
 }
 
+/// Whether `validate-with` may have this value.
+pub fn is_known(schema: &str) -> bool {
+    line_of(schema).is_some()
+}
+
 /// Checks the configuration section.
 ///
 /// # Errors

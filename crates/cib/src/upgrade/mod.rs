@@ -8,6 +8,7 @@ mod v2;
 mod v3;
 mod v4;
 
+use crate::schema::is_known;
 use xml::{Document, NodeId};
 
 /// Where a document is to go.
@@ -61,6 +62,36 @@ pub fn transform(cib: &mut Document, goal: Goal) -> Vec<String> {
     notes
 }
 
+/// A document that names no schema, or one that is not known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "cannot use the configuration: validate-with='{0}' is no schema that is known here (pacemaker-1.0 to pacemaker-4.0, none)"
+)]
+pub struct UnknownSchema(pub String);
+
+/// Brings a configuration to the meaning that the newest line gives it, for a decision.
+///
+/// # Errors
+/// When `validate-with` is missing, or is no schema that is known.
+pub fn for_decision(cib: &mut Document) -> Result<Vec<String>, UnknownSchema> {
+    let root = cib.root();
+    let schema = cib.attr(root, "validate-with").unwrap_or("").to_string();
+    if schema == "none" {
+        return Ok(Vec::new());
+    }
+    if !is_known(&schema) || schema == "pacemaker-next" {
+        return Err(UnknownSchema(schema));
+    }
+    if !is_needed(cib, Goal::V4) {
+        return Ok(Vec::new());
+    }
+    let notes = transform(cib, Goal::V4);
+    if line(Some(&schema)).is_some_and(|line| line < 3) {
+        cib.set_attr(root, "validate-with", base::CURRENT_SCHEMA);
+    }
+    Ok(notes)
+}
+
 /// All elements below a node that have one of these names, in document order.
 fn all(cib: &Document, below: NodeId, names: &[&str]) -> Vec<NodeId> {
     let found = cib.element(below).descendants().filter(|e| names.contains(&e.name()));
@@ -78,27 +109,4 @@ fn text(cib: &Document, node: NodeId, name: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_of_names() {
-        assert_eq!(line(Some("pacemaker-3.10")), Some(3));
-        assert_eq!(line(Some("pacemaker-0.6")), Some(0));
-        assert_eq!(line(Some("pacemaker-next")), Some(0));
-        for unknown in [None, Some("none"), Some("pacemaker-x.y"), Some("other-1.0")] {
-            assert_eq!(line(unknown), None);
-        }
-    }
-
-    #[test]
-    fn a_present_configuration_is_left_alone() {
-        let text = "<cib validate-with=\"pacemaker-3.9\"><configuration><resources>\
-                    <primitive id=\"a\" class=\"ocf\" provider=\"heartbeat\" type=\"Dummy\"/>\
-                    </resources></configuration></cib>";
-        let mut cib = Document::parse(text).expect("well-formed");
-        assert!(!is_needed(&cib, Goal::V4));
-        assert!(transform(&mut cib, Goal::V4).is_empty());
-        assert_eq!(cib.to_text(), Document::parse(text).expect("well-formed").to_text());
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! Decides random clusters and compares with the reference's crm_simulate.
 
-use simulate::random::{Reference, Step, Verdict, history, installed, minimise};
+use simulate::random::{Reference, Step, Verdict, history, installed, minimise, own_history};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use xml::Document;
@@ -14,6 +14,7 @@ scheduler-random [--seeds N] [--first SEED] [--steps N] [--reference PROGRAM] [-
   --reference P   crm_simulate to compare with (RELEVO_REFERENCE_CRM_SIMULATE, /usr/sbin/crm_simulate)
   --keep DIR      write inputs whose answers differ, and the differences, to this directory
   --inputs DIR    start from each .xml of this directory instead, once for each seed
+  --record FILE   write digests of the reference's answers, by our own histories, to this file
   --only NAME     keep this one only (as printed, SEED-STEP)
   --small         make these inputs as small as they can be (slow)
 ";
@@ -27,6 +28,7 @@ struct Args {
     small: bool,
     only: Option<String>,
     inputs: Option<PathBuf>,
+    record: Option<PathBuf>,
 }
 
 #[derive(Default)]
@@ -39,8 +41,17 @@ struct Count {
 
 fn parse() -> Result<Args, lexopt::Error> {
     use lexopt::prelude::*;
-    let mut args =
-        Args { seeds: 100, first: 1, steps: 4, reference: installed(), keep: None, small: false, only: None, inputs: None };
+    let mut args = Args {
+        seeds: 100,
+        first: 1,
+        steps: 4,
+        reference: installed(),
+        keep: None,
+        small: false,
+        only: None,
+        inputs: None,
+        record: None,
+    };
     let mut parser = lexopt::Parser::from_env();
     while let Some(arg) = parser.next()? {
         match arg {
@@ -50,6 +61,7 @@ fn parse() -> Result<Args, lexopt::Error> {
             Long("reference") => args.reference = Some(parser.value()?.into()),
             Long("keep") => args.keep = Some(parser.value()?.into()),
             Long("only") => args.only = Some(parser.value()?.string()?),
+            Long("record") => args.record = Some(parser.value()?.into()),
             Long("inputs") => args.inputs = Some(parser.value()?.into()),
             Long("small") => args.small = true,
             _ => return Err(arg.unexpected()),
@@ -126,6 +138,26 @@ fn inputs(dir: &Path) -> std::io::Result<Vec<(String, Document)>> {
     Ok(out)
 }
 
+/// Digests of the reference's answers, one a line, after the number of steps; what the reference does
+/// not answer is left out.
+fn record(args: &Args, reference: &Reference) -> String {
+    let mut out = String::new();
+    for seed in args.first..args.first.saturating_add(args.seeds) {
+        let done = own_history(seed, args.steps, |number, cib, events, ours| {
+            if let Ok((theirs, _)) = reference.run(cib, events) {
+                out += &format!("{seed}-{number} {}\n", theirs.digests());
+                if theirs.digests() != ours.digests() {
+                    println!("DIFFERENT {seed}-{number}");
+                }
+            }
+        });
+        if let Err(error) = done {
+            println!("{seed}: {error}");
+        }
+    }
+    out
+}
+
 fn run(args: &Args, reference: &Reference) -> std::io::Result<Count> {
     let mut count = Count::default();
     for seed in args.first..args.first.saturating_add(args.seeds) {
@@ -158,7 +190,17 @@ fn main() -> ExitCode {
         eprintln!("{}: {error}", scratch.display());
         return ExitCode::from(73);
     }
-    let count = run(&args, &Reference { program, scratch: scratch.clone() });
+    let reference = Reference { program, scratch: scratch.clone() };
+    if let Some(file) = &args.record {
+        let written = std::fs::write(file, record(&args, &reference));
+        let _ = std::fs::remove_dir_all(&scratch);
+        if let Err(error) = written {
+            eprintln!("{}: {error}", file.display());
+            return ExitCode::from(73);
+        }
+        return ExitCode::SUCCESS;
+    }
+    let count = run(&args, &reference);
     let _ = std::fs::remove_dir_all(&scratch);
     let count = match count {
         Ok(count) => count,
