@@ -2,6 +2,7 @@
 
 mod bench;
 mod edges;
+mod fuzz;
 mod run;
 mod test;
 
@@ -15,7 +16,9 @@ cargo xtask COMMAND
   scheduler-suite [ARGS…]     run Pacemaker's scheduler cases: [DIR] [NAME…] [--diff]
   scheduler-random [ARGS…]    decide random clusters beside the reference: [--seeds N] [--reference PATH]
   sim [--seeds N]             simulate clusters with faults, one per seed
-  bench failover|cli|memory|all   compare with the reference, side by side (needs root)
+  fuzz [NAME…] [--seconds N]  look for inputs that crash a decoder or a core
+  bench failover|cli|memory|ring|scheduler|all
+                              compare with the reference, side by side (all but scheduler need root)
 ";
 
 fn main() -> ExitCode {
@@ -27,7 +30,10 @@ fn main() -> ExitCode {
         Some("scheduler-suite") => run::cargo_run("simulate", "scheduler-suite", rest),
         Some("scheduler-random") => run::cargo_run("simulate", "scheduler-random", rest),
         Some("sim") => run::cargo_run("sim", "sim", rest),
+        Some("fuzz") => fuzz::fuzz(rest),
         Some("bench") => bench::bench(rest),
+        // Run by the benchmark in its hosts.
+        Some("__cpg") => bench::ring::load::run(rest),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(64);

@@ -86,7 +86,7 @@ pub fn daemon_main(args: Vec<OsString>) -> i32 {
         println!("Corosync Cluster Engine, version '{VERSION}'");
         println!("Relevo {}", env!("CARGO_PKG_VERSION"));
         println!();
-        println!("Available transports: udp udpu");
+        println!("Available transports: knet udp udpu");
         return 0;
     }
     if line.test {

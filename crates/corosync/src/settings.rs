@@ -1,20 +1,26 @@
 //! What the daemon does with the keys of its configuration: nodes, addresses, transport, times.
 
-use std::collections::BTreeSet;
+mod knet;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use engine::Map;
 use totem::{Timing, TimingSettings};
 
+pub use self::knet::{KnetSettings, LinkSettings};
+
 /// UDP port when the configuration is silent.
 pub const DEFAULT_PORT: u16 = 5405;
 /// Directory of the ring files when the configuration is silent.
 pub const DEFAULT_STATE_DIR: &str = "/var/lib/corosync";
 const DEFAULT_MTU: u32 = 1500;
+/// Knet cuts packets into fragments itself.
+const KNET_MTU: u32 = 65_536;
 /// Smallest packet that leaves room for a fragment behind all headers.
 const MTU_MIN: u32 = 256;
-const MTU_MAX: u32 = 65_000;
+const MTU_MAX: u32 = 65_536;
 
 /// How packets travel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +29,8 @@ pub enum Transport {
     Udpu,
     /// To a multicast group (or the broadcast address).
     Udp { group: IpAddr, broadcast: bool, ttl: u8 },
+    /// Over several links, with encryption.
+    Knet(Box<KnetSettings>),
 }
 
 impl Transport {
@@ -32,6 +40,7 @@ impl Transport {
         match self {
             Self::Udpu => "UDP/IP Unicast",
             Self::Udp { .. } => "UDP/IP Multicast",
+            Self::Knet(_) => "Kronosnet",
         }
     }
 
@@ -41,6 +50,7 @@ impl Transport {
         match self {
             Self::Udpu => "UDPU",
             Self::Udp { .. } => "UDP",
+            Self::Knet(_) => "KNET",
         }
     }
 }
@@ -49,7 +59,10 @@ impl Transport {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
     pub id: u32,
+    /// Address on the lowest link.
     pub address: IpAddr,
+    /// Addresses by link; only knet has more than one.
+    pub links: BTreeMap<u8, IpAddr>,
     pub name: Option<String>,
 }
 
@@ -91,18 +104,14 @@ impl Settings {
             return fail("This totem parser can only parse version 2 configurations.");
         }
         let kind = map.text("totem.transport").unwrap_or("knet");
-        if kind == "knet" {
-            return fail(
-                "Transport knet is not available in this engine yet, set \"transport: udpu\" or \"transport: udp\" in section totem.",
-            );
-        }
         let nodes = read_nodes(map, kind)?;
         let position = find_own(&nodes, local, host_name)?;
         let Some(own) = nodes.get(position).cloned() else {
             return fail("No nodelist defined or our node is not in the nodelist");
         };
         let timing = read_timing(map, nodes.len())?;
-        let net_mtu = map.u32("totem.netmtu").unwrap_or(DEFAULT_MTU);
+        let usual_mtu = if kind == "knet" { KNET_MTU } else { DEFAULT_MTU };
+        let net_mtu = map.u32("totem.netmtu").filter(|mtu| *mtu > 0).unwrap_or(usual_mtu);
         if !(MTU_MIN..=MTU_MAX).contains(&net_mtu) {
             return fail(format!(
                 "The netmtu parameter ({net_mtu}) must be between {MTU_MIN} and {MTU_MAX}."
@@ -112,7 +121,11 @@ impl Settings {
             nodeid: own.id,
             position: u32::try_from(position).unwrap_or(u32::MAX),
             address: own.address,
-            transport: read_transport(map, kind, own.address)?,
+            transport: if kind == "knet" {
+                Transport::Knet(Box::new(KnetSettings::from_map(map, &own, &nodes, &timing)?))
+            } else {
+                read_transport(map, kind, own.address)?
+            },
             port: read_port(map),
             timing,
             net_mtu,
@@ -122,6 +135,15 @@ impl Settings {
             state_dir: PathBuf::from(map.text("system.state_dir").unwrap_or(DEFAULT_STATE_DIR)),
             nodes,
         })
+    }
+
+    /// Why a running daemon may not go on with these settings.
+    #[must_use]
+    pub fn forbids(&self, next: &Self) -> Option<String> {
+        match (&self.transport, &next.transport) {
+            (Transport::Knet(old), Transport::Knet(new)) => old.forbids(&self.nodes, new, &next.nodes),
+            _ => None,
+        }
     }
 
     /// Parameters of the ring that do not depend on time.
@@ -134,6 +156,8 @@ impl Settings {
         let number = |key: &str, default: u32| map.u32(key).unwrap_or(default);
         config.window_size = number("totem.window_size", config.window_size).max(1);
         config.max_messages = number("totem.max_messages", config.max_messages).max(1);
+        config.widen_window =
+            ["totem.window_size", "totem.max_messages"].into_iter().all(|key| map.number(key).is_none());
         config.miss_count_const = number("totem.miss_count_const", config.miss_count_const);
         config.seqno_unchanged_const = number("totem.seqno_unchanged_const", config.seqno_unchanged_const);
         config.fail_recv_const = number("totem.fail_recv_const", config.fail_recv_const);
@@ -155,12 +179,14 @@ impl Settings {
             // Where the file leaves the id to us, clients still look for it here.
             map.set(&format!("nodelist.node.{position}.nodeid"), node.id);
         }
-        if map.get("totem.interface.0.bindnetaddr").is_none() {
+        if let Transport::Knet(knet) = &self.transport {
+            knet.publish(map);
+        } else if map.get("totem.interface.0.bindnetaddr").is_none() {
             map.set("totem.interface.0.bindnetaddr", self.address.to_string().as_str());
         }
         let ms = |value: core::time::Duration| u32::try_from(value.as_millis()).unwrap_or(u32::MAX);
         let timing = &self.timing;
-        let warning = ms(timing.token_warning) * 100 / ms(timing.token).max(1);
+        let warning = timing.token_warning_percent;
         let values = [
             ("token", ms(timing.token)),
             ("token_warning", warning),
@@ -218,28 +244,37 @@ fn read_nodes(map: &Map, transport: &str) -> Result<Vec<Node>, SettingsError> {
     let mut ids = BTreeSet::new();
     for position in 0..totem::wire::NODES_MAX {
         let key = |name: &str| format!("nodelist.node.{position}.{name}");
-        let Some(host) = map.text(&key("ring0_addr")) else {
-            if map.with_prefix(&format!("nodelist.node.{position}.")).next().is_some() {
-                return fail(format!("Node {position} of the nodelist has no ring0_addr"));
-            }
+        if map.with_prefix(&format!("nodelist.node.{position}.")).next().is_none() {
             break;
-        };
-        if map.text(&key("ring1_addr")).is_some() {
-            return fail(format!(
-                "Transport {transport} supports only one link, but ring1_addr is set for a node"
-            ));
         }
-        let address = resolve(host, version)?;
+        let mut links = BTreeMap::new();
+        for (link, key) in self::knet::address_keys(position) {
+            let Some(host) = map.text(&key) else { continue };
+            if link > 0 && transport != "knet" {
+                return fail(format!(
+                    "Transport {transport} supports only one link, but ring{link}_addr is set for a node"
+                ));
+            }
+            links.insert(link, resolve(host, version)?);
+        }
+        let Some(address) = links.values().next().copied() else {
+            return fail(format!("Node {position} of the nodelist has no ring0_addr"));
+        };
         let id = match map.u32(&key("nodeid")) {
             Some(0) => return fail("A node has nodeid 0, which is reserved"),
             Some(id) => id,
+            None if transport == "knet" => {
+                return fail(format!(
+                    "Knet requires an explicit nodeid to be specified for address '{address}'."
+                ));
+            }
             None => id_of(address, map)?,
         };
         if !ids.insert(id) {
             return fail(format!("Nodeid {id} is used by two nodes of the nodelist"));
         }
         let name = map.text(&key("name")).map(str::to_owned);
-        nodes.push(Node { id, address, name });
+        nodes.push(Node { id, address, links, name });
     }
     if nodes.is_empty() {
         return fail("No nodelist with ring0_addr is defined");
@@ -274,7 +309,7 @@ fn resolve(host: &str, version: &str) -> Result<IpAddr, SettingsError> {
 /// The own node: by host name if its address is local, else by address.
 fn find_own(nodes: &[Node], local: &[IpAddr], host_name: &str) -> Result<usize, SettingsError> {
     let short = |name: &str| name.split('.').next().unwrap_or(name).to_owned();
-    let is_local = |node: &Node| local.contains(&node.address);
+    let is_local = |node: &Node| node.links.values().any(|address| local.contains(address));
     let named = |exact: bool| {
         nodes.iter().position(|node| {
             let Some(name) = &node.name else { return false };
@@ -371,11 +406,41 @@ mod tests {
         assert!(Settings::from_map(&map(&[]), &local(9), "n1").is_err());
     }
 
+    fn knet(extra: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        let mut all = vec![("totem.transport", "knet")];
+        all.extend(extra);
+        Settings::from_map(&map(&all), &local(1), "")
+    }
+
     #[test]
-    fn knet_is_refused_with_the_way_out() {
-        let error =
-            Settings::from_map(&map(&[("totem.transport", "knet")]), &local(1), "").expect_err("knet");
-        assert!(error.0.contains("transport: udpu"), "{error}");
+    fn knet_has_links_with_ports_and_times() {
+        let settings =
+            knet(&[("nodelist.node.0.ring1_addr", "10.1.0.1"), ("nodelist.node.1.ring1_addr", "10.1.0.2")])
+                .expect("valid");
+        let Transport::Knet(knet) = &settings.transport else { panic!("knet") };
+        let ends: Vec<String> = knet.links.values().map(|link| link.local.to_string()).collect();
+        assert_eq!(ends, ["10.0.0.1:5405", "10.1.0.1:5406"]);
+        assert_eq!(settings.net_mtu, 65_536);
+        let core = knet.core_config(1, &settings.nodes, true);
+        assert_eq!(core.hosts.len(), 1);
+        assert_eq!(core.hosts[&2][&1].to_string(), "10.1.0.2:5406");
+    }
+
+    #[test]
+    fn what_knet_cannot_do_is_refused_with_the_way_out() {
+        let refused = |extra: &[(&str, &str)]| knet(extra).expect_err("refused").0;
+        assert!(refused(&[("totem.interface.0.knet_transport", "sctp")]).contains("knet_transport: udp"));
+        assert!(refused(&[("totem.knet_compression_model", "lzma")]).contains("zstd"));
+        assert!(refused(&[("totem.crypto_cipher", "aes256")]).contains("requires crypto_hash"));
+        let missing = [("totem.secauth", "on"), ("totem.keyfile", "/nonexistent/key")];
+        assert!(refused(&missing).contains("corosync-keygen"));
+    }
+
+    #[test]
+    fn knet_needs_node_ids_of_sixteen_bits() {
+        let mut map = map(&[("totem.transport", "knet")]);
+        map.set("nodelist.node.1.nodeid", 65_535u32);
+        assert!(Settings::from_map(&map, &local(1), "").is_err());
     }
 
     #[test]

@@ -1,15 +1,20 @@
-//! The sockets of the ring: udpu (a copy for each node) and udp (multicast).
+//! The sockets of the ring: udpu and udp in `datagram`, knet in `knet`.
 
-use std::collections::BTreeMap;
+mod datagram;
+mod knet;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
 
-use socket2::{Domain, Protocol, Socket, Type};
-use sys::socket::Multicast;
-use totem::{Destination, Transmit};
+use engine::{NodeLink, NodeLinks, Value};
+use socket2::Socket;
+use totem::{Instant, Note, Transmit};
 
-use crate::settings::{Node, Settings, Transport as Kind};
+use crate::settings::{Settings, Transport as Kind};
+use datagram::Sockets;
+use knet::Links;
 
 /// Receive and send buffers, in bytes.
 const SOCKET_BUFFER_BYTES: i32 = 8 * 1024 * 1024;
@@ -29,6 +34,8 @@ pub enum TransportError {
     Group { group: SocketAddr, source: io::Error },
     #[error("Cannot set up a socket: {0}")]
     Socket(#[from] io::Error),
+    #[error("Cannot use the key for encryption: {0}")]
+    Key(#[from] ::knet::KeyError),
 }
 
 /// What arrived in one turn.
@@ -36,219 +43,159 @@ pub enum TransportError {
 pub struct Received {
     /// Packets in the order in which they are to be handled: tokens after everything else.
     pub packets: Vec<Vec<u8>>,
-    /// Nodes whose host says that nobody listens there.
+    /// Nodes whose host says that nobody listens there. A node that is named twice is gone for certain.
     pub unreachable: Vec<u32>,
+    /// A node that could not be reached before can be.
+    pub has_new_way: bool,
 }
 
-struct Group {
-    receiver: UdpSocket,
-    sender: UdpSocket,
-    address: SocketAddr,
+#[derive(Debug)]
+enum Carrier {
+    Sockets(Box<Sockets>),
+    Links(Box<Links>),
 }
 
-/// The sockets and the addresses of the nodes.
-pub struct Transport {
-    unicast: UdpSocket,
-    group: Option<Group>,
-    own: u32,
-    port: u16,
-    nodes: BTreeMap<u32, IpAddr>,
-    block_unlisted: bool,
-    buffer: Vec<u8>,
-    send_failures: u32,
-}
-
-impl std::fmt::Debug for Transport {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Transport").field("nodes", &self.nodes).finish_non_exhaustive()
-    }
-}
+/// What carries the packets of the ring.
+#[derive(Debug)]
+pub struct Transport(Carrier);
 
 impl Transport {
     /// Opens the sockets.
     ///
     /// # Errors
     /// When an address cannot be bound or the group cannot be joined.
-    pub fn open(settings: &Settings, interface_index: u32) -> Result<Self, TransportError> {
-        let local = SocketAddr::new(settings.address, settings.port);
-        let unicast = bind(local)?;
-        sys::socket::set_receive_errors(&unicast, local.is_ipv6()).map_err(io::Error::from)?;
-        let group = match &settings.transport {
-            Kind::Udpu => None,
-            Kind::Udp { group, broadcast, ttl } => {
-                let address = SocketAddr::new(*group, settings.port);
-                let opened = if *broadcast {
-                    open_broadcast(settings, address)
-                } else {
-                    open_group(settings, address, *ttl, interface_index)
-                };
-                Some(opened.map_err(|source| TransportError::Group { group: address, source })?)
-            }
-        };
-        let mut transport = Self {
-            unicast,
-            group,
-            own: settings.nodeid,
-            port: settings.port,
-            nodes: BTreeMap::new(),
-            block_unlisted: settings.block_unlisted,
-            buffer: vec![0; totem::wire::PACKET_MAX + 1],
-            send_failures: 0,
-        };
-        transport.set_nodes(&settings.nodes, settings.block_unlisted);
-        Ok(transport)
+    pub fn open(settings: &Settings, interface_index: u32, now: Instant) -> Result<Self, TransportError> {
+        Ok(Self(match &settings.transport {
+            Kind::Knet(knet) => Carrier::Links(Box::new(Links::open(settings, knet, now)?)),
+            _ => Carrier::Sockets(Box::new(Sockets::open(settings, interface_index)?)),
+        }))
     }
 
-    /// Replaces the list of nodes after a reload.
-    pub fn set_nodes(&mut self, nodes: &[Node], block_unlisted: bool) {
-        self.nodes = nodes.iter().map(|node| (node.id, node.address)).collect();
-        self.block_unlisted = block_unlisted;
+    /// Takes over nodes, links and keys after a reload. True: there are new keys, which wait for
+    /// [`Transport::activate_key`].
+    ///
+    /// # Errors
+    /// A link that cannot be opened; everything else has been taken over.
+    pub fn reconfigure(&mut self, settings: &Settings, now: Instant) -> Result<bool, TransportError> {
+        match (&mut self.0, &settings.transport) {
+            (Carrier::Links(links), Kind::Knet(knet)) => links.reconfigure(settings, knet, now),
+            (Carrier::Sockets(sockets), _) => {
+                sockets.set_nodes(&settings.nodes, settings.block_unlisted);
+                Ok(false)
+            }
+            // The kind of transport does not change at run time.
+            (Carrier::Links(_), _) => Ok(false),
+        }
+    }
+
+    /// Sends with the new key.
+    pub fn activate_key(&mut self, now: Instant) {
+        if let Carrier::Links(links) = &mut self.0 {
+            links.activate_key(now);
+        }
+    }
+
+    /// Forgets the old key.
+    pub fn forget_old_key(&mut self) {
+        if let Carrier::Links(links) = &mut self.0 {
+            links.forget_old_key();
+        }
     }
 
     /// Descriptors to poll for reading and errors.
+    #[must_use]
     pub fn fds(&self) -> Vec<BorrowedFd<'_>> {
-        let mut fds = vec![self.unicast.as_fd()];
-        if let Some(group) = &self.group {
-            fds.push(group.receiver.as_fd());
+        match &self.0 {
+            Carrier::Sockets(sockets) => sockets.fds(),
+            Carrier::Links(links) => vec![links.fd()],
         }
-        fds
     }
 
     /// Failed sends since the last one that worked.
     #[must_use]
     pub fn send_failures(&self) -> u32 {
-        self.send_failures
+        match &self.0 {
+            Carrier::Sockets(sockets) => sockets.send_failures(),
+            Carrier::Links(links) => links.send_failures(),
+        }
     }
 
     /// Sends one packet of the ring.
-    pub fn send(&mut self, transmit: &Transmit, members: &std::collections::BTreeSet<u32>) {
-        let bytes = &transmit.bytes;
-        if let (Destination::Members | Destination::Everybody, Some(group)) = (transmit.to, &self.group) {
-            let result = group.sender.send_to(bytes, group.address);
-            self.count(&result);
-            return;
-        }
-        let targets: Vec<IpAddr> = match transmit.to {
-            Destination::Node(id) => self.nodes.get(&id).copied().into_iter().collect(),
-            Destination::Members => {
-                self.others().filter(|(id, _)| members.contains(id)).map(|(_, address)| address).collect()
-            }
-            Destination::Everybody => self.others().map(|(_, address)| address).collect(),
-        };
-        for address in targets {
-            self.send_to(bytes, address);
+    pub fn send(&mut self, now: Instant, transmit: &Transmit, members: &BTreeSet<u32>) {
+        match &mut self.0 {
+            Carrier::Sockets(sockets) => sockets.send(transmit, members),
+            Carrier::Links(links) => links.send(now, transmit),
         }
     }
 
-    fn others(&self) -> impl Iterator<Item = (u32, IpAddr)> {
-        self.nodes.iter().filter(|(id, _)| **id != self.own).map(|(id, address)| (*id, *address))
-    }
-
-    fn send_to(&mut self, bytes: &[u8], address: IpAddr) {
-        let target = SocketAddr::new(address, self.port);
-        let mut result = self.unicast.send_to(bytes, target);
-        if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
-            // The error of an earlier packet is reported here; this one has not been sent.
-            result = self.unicast.send_to(bytes, target);
-        }
-        self.count(&result);
-    }
-
-    fn count(&mut self, result: &io::Result<usize>) {
-        match result {
-            Ok(_) => self.send_failures = 0,
-            Err(_) => self.send_failures = self.send_failures.saturating_add(1),
+    /// To be called after the last [`Transport::send`] of a turn.
+    pub fn flush(&mut self) {
+        if let Carrier::Sockets(sockets) = &mut self.0 {
+            sockets.flush();
         }
     }
 
     /// Takes what has arrived: a bounded number of packets, or all that waited during a pause.
-    pub fn receive(&mut self, everything: bool) -> Received {
-        let mut received = Received::default();
-        let mut tokens = Vec::new();
-        let limit = if everything { BATCH_AFTER_PAUSE } else { BATCH };
-        let sockets: Vec<&UdpSocket> =
-            core::iter::once(&self.unicast).chain(self.group.as_ref().map(|group| &group.receiver)).collect();
-        for socket in sockets {
-            for _ in 0..limit {
-                let Some((len, from)) = receive_one(socket, &mut self.buffer) else { break };
-                let known = self.nodes.values().any(|address| *address == from.ip());
-                if (self.block_unlisted && !known) || len > totem::wire::PACKET_MAX {
-                    continue;
-                }
-                let packet = self.buffer.get(..len).unwrap_or_default().to_vec();
-                if totem::wire::is_token(&packet) {
-                    tokens.push(packet);
-                } else {
-                    received.packets.push(packet);
-                }
-            }
+    pub fn receive(&mut self, now: Instant, everything: bool) -> Received {
+        match &mut self.0 {
+            Carrier::Sockets(sockets) => sockets.receive(everything),
+            Carrier::Links(links) => links.receive(now, everything),
         }
-        received.packets.append(&mut tokens);
-        received.unreachable = self.take_errors();
-        received
     }
 
-    fn take_errors(&self) -> Vec<u32> {
-        let mut nodes = Vec::new();
-        for _ in 0..BATCH {
-            let Ok(Some(error)) = sys::socket::next_queued_error(&self.unicast) else { break };
-            let refused = error.errno == sys::Errno::CONNREFUSED;
-            let Some(destination) = error.destination.filter(|_| refused) else { continue };
-            nodes.extend(
-                self.nodes.iter().filter(|(_, address)| **address == destination.ip()).map(|(id, _)| *id),
-            );
+    /// When [`Transport::handle_timeout`] is to be called.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        match &self.0 {
+            Carrier::Sockets(_) => None,
+            Carrier::Links(links) => links.next_deadline(),
         }
-        nodes
     }
-}
 
-fn receive_one(socket: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
-    loop {
-        match socket.recv_from(buffer) {
-            Ok((len, from)) => return Some((len, from)),
-            // An interruption, or the error of an earlier send, of which the queue tells more.
-            Err(error)
-                if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused) => {}
-            Err(_) => return None,
+    /// Fires what is due; returns nodes that are unreachable, as in [`Received`].
+    pub fn handle_timeout(&mut self, now: Instant) -> Vec<u32> {
+        match &mut self.0 {
+            Carrier::Sockets(_) => Vec::new(),
+            Carrier::Links(links) => links.handle_timeout(now),
+        }
+    }
+
+    /// Next line for the log.
+    pub fn poll_note(&mut self) -> Option<Note> {
+        match &mut self.0 {
+            Carrier::Sockets(_) => None,
+            Carrier::Links(links) => links.poll_note(),
+        }
+    }
+
+    /// The links to all nodes as clients see them.
+    #[must_use]
+    pub fn links(&self, settings: &Settings, now: Instant) -> BTreeMap<u32, NodeLinks> {
+        match &self.0 {
+            Carrier::Sockets(_) => plain_links(settings),
+            Carrier::Links(links) => links.status(settings, now),
+        }
+    }
+
+    /// Adds the statistics of the links (`stats.knet.*`).
+    pub fn add_stats(&self, values: &mut BTreeMap<String, Value>, now: Instant) {
+        if let Carrier::Links(links) = &self.0 {
+            links.add_stats(values, now);
         }
     }
 }
 
-fn bind(address: SocketAddr) -> Result<UdpSocket, TransportError> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into()).map_err(|source| TransportError::Bind { address, source })?;
-    tune(&socket);
-    Ok(socket.into())
+/// Without link states the membership tells what is connected.
+fn plain_links(settings: &Settings) -> BTreeMap<u32, NodeLinks> {
+    let links = settings.nodes.iter().map(|node| {
+        let link = NodeLink { address: node.address, source: None, connected: None, mtu: settings.net_mtu };
+        (node.id, NodeLinks { reachable: None, links: [(0, link)].into() })
+    });
+    links.collect()
 }
 
 /// Wishes that the system may refuse.
 fn tune(socket: &Socket) {
     let _ = sys::socket::set_buffers(socket, SOCKET_BUFFER_BYTES);
     let _ = sys::socket::set_priority(socket, PRIORITY);
-}
-
-fn open_group(settings: &Settings, group: SocketAddr, ttl: u8, interface_index: u32) -> io::Result<Group> {
-    let options = Multicast { group, interface: settings.address, interface_index, ttl, loopback: false };
-    let receiver = sys::socket::multicast_receiver(&options)?;
-    let local = SocketAddr::new(settings.address, settings.port.saturating_sub(1));
-    let sender = sys::socket::multicast_sender(local, &options)?;
-    tune(&receiver);
-    tune(&sender);
-    Ok(Group { receiver: receiver.into(), sender: sender.into(), address: group })
-}
-
-fn open_broadcast(settings: &Settings, address: SocketAddr) -> io::Result<Group> {
-    let receiver = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
-    receiver.set_nonblocking(true)?;
-    receiver.set_reuse_address(true)?;
-    receiver.bind(&address.into())?;
-    let sender = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
-    sender.set_nonblocking(true)?;
-    sender.set_reuse_address(true)?;
-    sender.set_broadcast(true)?;
-    sender.bind(&SocketAddr::new(settings.address, settings.port.saturating_sub(1)).into())?;
-    tune(&receiver);
-    tune(&sender);
-    Ok(Group { receiver: receiver.into(), sender: sender.into(), address })
 }

@@ -1,6 +1,6 @@
 //! Service cfg: status of the links, shutdown by agreement, reload, removal of nodes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -16,14 +16,51 @@ const FLAG_REGARDLESS: u32 = 1;
 const FLAG_IMMEDIATE: u32 = 2;
 const RING_STATUS_SIZE: usize = 10_272;
 const NODE_STATUS_SIZE: usize = 24 + 16 + 8 * 520;
+/// Places in the answer about the own links: name and status of each.
+const RING_NAME_SIZE: usize = 128;
+const RING_STATUS_AT: usize = 32 + 16 * RING_NAME_SIZE;
+const RING_TEXT_SIZE: usize = 512;
+const LINKS_MAX: usize = 8;
+/// Phases of a change of keys.
+const CRYPTO_ACTIVATE: u32 = 1;
+const CRYPTO_CLEANUP: u32 = 2;
+/// How long nodes that have not got the new keys are understood.
+const CRYPTO_PATIENCE: Duration = Duration::from_secs(10);
 const FAMILY_V4: u32 = 2;
 const FAMILY_V6: u32 = 10;
 
 /// A configured node, as the links see it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeLinks {
+    /// Whether the transport reaches the node; where it does not know, the membership tells.
+    pub reachable: Option<bool>,
+    pub links: BTreeMap<u8, NodeLink>,
+}
+
+/// One link to a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeAddress {
-    /// Address of link 0.
+pub struct NodeLink {
+    /// Address of the node on this link.
     pub address: IpAddr,
+    /// Own address on this link, where links have two ends (knet).
+    pub source: Option<IpAddr>,
+    /// Whether the link works; where the transport does not know, the membership tells.
+    pub connected: Option<bool>,
+    /// MTU that is reported, in bytes.
+    pub mtu: u32,
+}
+
+impl NodeLinks {
+    /// Address of the lowest link.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.links.values().next().map(|link| link.address)
+    }
+
+    /// All addresses as the membership's keys have them.
+    pub(crate) fn text(&self) -> String {
+        self.links.iter().map(|(number, link)| format!("r({number}) ip({}) ", link.address)).collect()
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,20 +88,29 @@ struct Shutdown {
     deadline: Instant,
 }
 
+/// A change of keys: who is ready for the new ones, and how far we are.
+#[derive(Debug, Default)]
+struct CryptoChange {
+    /// Nodes that understand the new keys.
+    ready: BTreeSet<u32>,
+    /// Our transport understands them.
+    is_prepared: bool,
+    is_active: bool,
+    /// When the old ones are forgotten, whoever still uses them.
+    deadline: Option<Instant>,
+}
+
 /// State of the service.
 #[derive(Debug, Default)]
 pub(crate) struct Cfg {
     clients: BTreeMap<Client, Connection>,
     shutdown: Option<Shutdown>,
     reload_asker: Option<Client>,
-    /// Link addresses of the configured nodes.
-    pub(crate) addresses: BTreeMap<u32, NodeAddress>,
+    /// Links to the configured nodes.
+    pub(crate) nodes: BTreeMap<u32, NodeLinks>,
     /// Members of the current ring.
     pub(crate) reachable: Vec<u32>,
-    /// MTU that the links report, in bytes.
-    pub(crate) link_mtu: u32,
-    /// The own address is up.
-    pub(crate) is_link_up: bool,
+    change: CryptoChange,
 }
 
 /// True if a request of this id needs the ring.
@@ -153,8 +199,10 @@ impl Cfg {
                 if sender != ctx.me {
                     self.reload_asker = None;
                 }
+                self.change = CryptoChange::default();
                 ctx.out.push_back(Output::Reload);
             }
+            4 => self.crypto_phase(ctx, sender, m.u32(16)?),
             _ => {}
         }
         Some(())
@@ -171,41 +219,116 @@ impl Cfg {
 
     fn ring_status(&self, me: u32) -> Vec<u8> {
         let mut response = Msg::response(0, RING_STATUS_SIZE, CsError::Ok);
-        if let Some(own) = self.addresses.get(&me) {
-            response = response.u32(24, 1).put(32, format!("0 {}", own.address).as_bytes()).put(2080, b"OK");
+        let Some(own) = self.nodes.get(&me) else { return response.done() };
+        let count = u32::try_from(own.links.len()).unwrap_or(0);
+        response = response.u32(24, count);
+        for (place, (number, link)) in own.links.iter().take(LINKS_MAX).enumerate() {
+            response = response
+                .put(32 + place * RING_NAME_SIZE, format!("{number} {}", link.address).as_bytes())
+                .put(RING_STATUS_AT + place * RING_TEXT_SIZE, self.ring_text(me, *number).as_bytes());
         }
         response.done()
+    }
+
+    /// A character for each node: n for the own one, else 1 for a link that is enabled, plus 2 when it works.
+    fn ring_text(&self, me: u32, number: u8) -> String {
+        if self.nodes.values().all(|node| node.links.values().all(|link| link.source.is_none())) {
+            return "OK".to_owned();
+        }
+        let letter = |(id, node): (&u32, &NodeLinks)| match node.links.get(&number) {
+            _ if *id == me => 'n',
+            Some(link) if link.connected == Some(true) => '3',
+            Some(_) => '1',
+            None => 'd',
+        };
+        self.nodes.iter().map(letter).collect()
     }
 
     fn node_addresses(&self, me: u32, id: u32) -> Vec<u8> {
         let id = if id == 0 { me } else { id };
         let is_known = self.reachable.contains(&id) || id == me;
-        let Some(node) = self.addresses.get(&id).filter(|_| is_known) else {
+        let Some(node) = self.nodes.get(&id).filter(|node| is_known && !node.links.is_empty()) else {
             return Msg::response(11, 32, CsError::NotExist).done();
         };
-        let (family, bytes) = match node.address {
-            IpAddr::V4(address) => (FAMILY_V4, address.octets().to_vec()),
-            IpAddr::V6(address) => (FAMILY_V6, address.octets().to_vec()),
-        };
-        Msg::response(11, 48, CsError::Ok).u32(24, family).u32(28, 1).put(32, &bytes).done()
+        let family =
+            if node.address().is_some_and(|address| address.is_ipv6()) { FAMILY_V6 } else { FAMILY_V4 };
+        let count = node.links.len();
+        let mut response = Msg::response(11, 32 + 16 * count, CsError::Ok)
+            .u32(24, family)
+            .u32(28, u32::try_from(count).unwrap_or(0));
+        for (place, link) in node.links.values().enumerate() {
+            response = match link.address {
+                IpAddr::V4(address) => response.put(32 + 16 * place, &address.octets()),
+                IpAddr::V6(address) => response.put(32 + 16 * place, &address.octets()),
+            };
+        }
+        response.done()
     }
 
     fn node_status(&self, id: u32, version: u32) -> Vec<u8> {
-        /// Where link 0 starts.
+        /// Where link 0 starts, and the size of each.
         const LINK: usize = 24 + 16;
+        const LINK_SIZE: usize = 520;
         if version != 1 {
             return Msg::response(16, 32, CsError::NotSupported).done();
         }
-        let is_reachable = self.reachable.contains(&id);
+        let is_member = self.reachable.contains(&id);
         let mut response = Msg::response(16, NODE_STATUS_SIZE, CsError::Ok).u32(24, 1).u32(28, id);
-        response = response.u8(32, u8::from(is_reachable));
-        let Some(node) = self.addresses.get(&id) else { return response.done() };
-        response
-            .u8(LINK, u8::from(self.is_link_up))
-            .u8(LINK + 1, u8::from(is_reachable))
-            .u32(LINK + 4, self.link_mtu)
-            .put(LINK + 8, node.address.to_string().as_bytes())
-            .done()
+        let Some(node) = self.nodes.get(&id) else { return response.u8(32, u8::from(is_member)).done() };
+        response = response.u8(32, u8::from(node.reachable.unwrap_or(is_member)));
+        for (number, link) in node.links.iter().filter(|(number, _)| usize::from(**number) < LINKS_MAX) {
+            let at = LINK + LINK_SIZE * usize::from(*number);
+            response = response
+                .u8(at, 1)
+                .u8(at + 1, u8::from(link.connected.unwrap_or(is_member)))
+                .u32(at + 4, link.mtu);
+            response = match link.source {
+                Some(source) => response
+                    .put(at + 8, source.to_string().as_bytes())
+                    .put(at + 264, link.address.to_string().as_bytes()),
+                None => response.put(at + 8, link.address.to_string().as_bytes()),
+            };
+        }
+        response.done()
+    }
+
+    // ---- change of keys
+
+    /// The new keys of this node are ready to be used besides the old ones: tells everybody. Each node goes through
+    /// the phases with its own messages, so that nobody depends on another one.
+    pub(crate) fn begin_crypto_change(&mut self, ctx: &mut Ctx<'_>) {
+        self.change.is_prepared = true;
+        send_crypto_phase(ctx, CRYPTO_ACTIVATE);
+        self.advance_change(ctx);
+    }
+
+    fn crypto_phase(&mut self, ctx: &mut Ctx<'_>, sender: u32, phase: u32) {
+        self.change.ready.insert(sender);
+        if sender == ctx.me && self.change.is_prepared {
+            ctx.log(Level::Debug, SUBSYSTEM, format!("Crypto reconfiguration phase {phase}"));
+            if phase == CRYPTO_ACTIVATE {
+                send_crypto_phase(ctx, CRYPTO_CLEANUP);
+            } else {
+                self.change.deadline = Some(ctx.now.after(CRYPTO_PATIENCE));
+            }
+        }
+        self.advance_change(ctx);
+    }
+
+    /// The new keys are used as soon as anybody does: the reference does not wait for others, and forgets the old
+    /// ones at once. We forget them when everybody is ready, or has had time enough.
+    fn advance_change(&mut self, ctx: &mut Ctx<'_>) {
+        let change = &mut self.change;
+        if change.is_prepared && !change.is_active && !change.ready.is_empty() {
+            change.is_active = true;
+            ctx.out.push_back(Output::ActivateKey);
+        }
+        let Some(deadline) = change.deadline else { return };
+        let all_ready = self.reachable.iter().all(|node| change.ready.contains(node));
+        if change.is_active && (all_ready || ctx.now >= deadline) {
+            self.change = CryptoChange::default();
+            ctx.out.push_back(Output::ForgetOldKey);
+        }
     }
 
     // ---- shutdown by agreement
@@ -298,11 +421,13 @@ impl Cfg {
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.shutdown.as_ref().map(|shutdown| shutdown.deadline)
+        let shutdown = self.shutdown.as_ref().map(|shutdown| shutdown.deadline);
+        shutdown.into_iter().chain(self.change.deadline).min()
     }
 
     pub(crate) fn timeout(&mut self, ctx: &mut Ctx<'_>) {
         let now = ctx.now;
+        self.advance_change(ctx);
         let Some(shutdown) = self.shutdown.as_mut().filter(|shutdown| shutdown.deadline <= now) else {
             return;
         };
@@ -316,6 +441,10 @@ impl Cfg {
 
 fn ask_event(flags: u32, error: CsError) -> Vec<u8> {
     Msg::response(10, 32, error).u32(24, flags).done()
+}
+
+fn send_crypto_phase(ctx: &mut Ctx<'_>, phase: u32) {
+    ctx.multicast(Msg::request(SERVICE | 4, 24).u32(16, phase).done());
 }
 
 fn send_shutdown(ctx: &mut Ctx<'_>) {

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use totem::{Configuration, Delivery, Event, Instant, Level, RingId};
 
-pub use cfg::NodeAddress;
+pub use cfg::{NodeLink, NodeLinks};
 pub use map::{KEY_MAX, KEY_MIN, Map, VALUE_MAX, Value, ValueType, check_key};
 pub use output::{Client, Output, Service};
 pub use reload::config_prefixes;
@@ -45,12 +45,10 @@ const FUNCTIONS: [(Service, u32); 5] = [
 pub struct Config {
     /// Own node id.
     pub nodeid: u32,
-    /// Link addresses of the configured nodes.
-    pub addresses: BTreeMap<u32, NodeAddress>,
+    /// Links to the configured nodes, the own one included.
+    pub nodes: BTreeMap<u32, NodeLinks>,
     /// What [`Output::StoreEvTracking`] stored last, else 0.
     pub stored_ev_tracking: u32,
-    /// MTU that the links report, in bytes.
-    pub link_mtu: u32,
 }
 
 /// All services of one node.
@@ -108,9 +106,7 @@ impl Engine {
             deferred_bytes: 0,
             counters: BTreeMap::new(),
         };
-        engine.cfg.addresses = config.addresses;
-        engine.cfg.link_mtu = config.link_mtu;
-        engine.cfg.is_link_up = true;
+        engine.cfg.nodes = config.nodes;
         engine.set_internal_keys();
         if let Some(provider) = provider {
             engine.log(Level::Notice, "QUORUM", format!("Using quorum provider {provider}"));
@@ -147,6 +143,16 @@ impl Engine {
     #[must_use]
     pub fn map(&self) -> &Map {
         &self.map
+    }
+
+    /// What the links are like now, for clients that are about to ask.
+    pub fn set_links(&mut self, nodes: BTreeMap<u32, NodeLinks>) {
+        self.cfg.nodes = nodes;
+    }
+
+    /// The transport has new keys and waits for [`Output::ActivateKey`].
+    pub fn begin_crypto_change(&mut self) {
+        self.cfg.begin_crypto_change(&mut ctx!(self));
     }
 
     /// Sets a key from the driver's side.
@@ -204,7 +210,7 @@ impl Engine {
         }
         if configuration.transitional {
             self.cpg.sync_abort();
-            self.sync.save_transitional(&configuration.members);
+            self.sync.save_transitional(self.me, &configuration.members);
             return;
         }
         for id in &configuration.joined {
@@ -222,8 +228,8 @@ impl Engine {
         let prefix = format!("runtime.members.{id}");
         let count_key = format!("{prefix}.join_count");
         let count = self.map.u32(&count_key).unwrap_or(0);
-        let address = self.cfg.addresses.get(&id).map(|node| node.address.to_string());
-        self.map.set(&format!("{prefix}.ip"), format!("r(0) ip({}) ", address.unwrap_or_default()).as_str());
+        let addresses = self.cfg.nodes.get(&id).map(NodeLinks::text).unwrap_or_default();
+        self.map.set(&format!("{prefix}.ip"), addresses.as_str());
         self.map.set(&count_key, count.wrapping_add(1));
         self.map.set(&format!("{prefix}.status"), "joined");
     }

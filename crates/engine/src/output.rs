@@ -62,6 +62,10 @@ pub enum Output {
     Kill,
     /// Read the configuration again, then call [`crate::Engine::apply_reload`].
     Reload,
+    /// Send with the new keys from now on.
+    ActivateKey,
+    /// All nodes send with the new keys: forget the old ones.
+    ForgetOldKey,
     /// Close and open the log files.
     ReopenLogs,
     /// Keys under `uidgid.` have changed: others may connect now.

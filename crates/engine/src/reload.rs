@@ -1,13 +1,13 @@
 //! Taking over a changed configuration file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use totem::Level;
 
 use crate::map::{Map, Value};
 use crate::output::Ctx;
 use crate::wire::CsError;
-use crate::{Engine, NodeAddress};
+use crate::{Engine, NodeLinks};
 
 /// Subtrees of the map that come from the configuration file.
 const PREFIXES: [&str; 6] = ["logging.", "totem.", "nodelist.", "quorum.", "uidgid.config.", "nozzle."];
@@ -41,14 +41,14 @@ pub fn config_prefixes() -> &'static [&'static str] {
 
 impl Engine {
     /// Ends a reload: the keys of the new file, or why it cannot be used.
-    pub fn apply_reload(&mut self, outcome: Result<(Map, Vec<(u32, NodeAddress)>), String>) {
+    pub fn apply_reload(&mut self, outcome: Result<(Map, BTreeMap<u32, NodeLinks>), String>) {
         self.map.remove("config.reload_error_message");
         self.map.set("config.totemconfig_reload_in_progress", 1u8);
         let error = match outcome {
-            Ok((new, addresses)) => {
+            Ok((new, nodes)) => {
                 self.map.set("config.reload_in_progress", 1u8);
                 self.take_over(&new);
-                self.cfg.addresses = addresses.into_iter().collect();
+                self.cfg.nodes = nodes;
                 CsError::Ok
             }
             Err(text) => {

@@ -24,7 +24,9 @@ pub fn run(program: &Path) -> Result<Table, String> {
     let ours = measure(program, Stack::Relevo)?;
     let theirs = measure(program, Stack::Reference)?;
     let rows = COMMANDS.iter().zip(ours.into_iter().zip(theirs));
-    let rows = rows.map(|(what, (ours, theirs))| Row { what: format!("`{what}`"), ours, theirs }).collect();
+    let rows = rows
+        .map(|(what, (ours, theirs))| Row { what: format!("`{what}`"), ours, theirs, more_is_better: false })
+        .collect();
     Ok(Table { title: format!("Commands ({ROUNDS} rounds; whole process)"), unit: "ms", rows })
 }
 

@@ -15,7 +15,14 @@ pub fn run(program: &Path) -> Result<Table, String> {
     let ours = measure(program, Stack::Relevo)?;
     let theirs = measure(program, Stack::Reference)?;
     let rows = ours.into_iter().zip(theirs);
-    let rows = rows.map(|((what, ours), (_, theirs))| Row { what: what.to_string(), ours, theirs }).collect();
+    let rows = rows
+        .map(|((what, ours), (_, theirs))| Row {
+            what: what.to_string(),
+            ours,
+            theirs,
+            more_is_better: false,
+        })
+        .collect();
     let title =
         format!("What a client sees ({ROUNDS} rounds; longest time without an answer, pings every 2 ms)");
     Ok(Table { title, unit: "ms", rows })

@@ -15,8 +15,12 @@ pub fn run(program: &Path) -> Result<Table, String> {
     let ours = measure(program, Stack::Relevo)?;
     let theirs = measure(program, Stack::Reference)?;
     let rows = GROUPS.iter().enumerate();
-    let rows =
-        rows.map(|(i, (what, _))| Row { what: (*what).into(), ours: vec![ours[i]], theirs: vec![theirs[i]] });
+    let rows = rows.map(|(i, (what, _))| Row {
+        what: (*what).into(),
+        ours: vec![ours[i]],
+        theirs: vec![theirs[i]],
+        more_is_better: false,
+    });
     Ok(Table {
         title: "Resident memory of a node's daemons at rest".into(),
         unit: "MB",

@@ -9,6 +9,8 @@ pub struct Row {
     pub what: String,
     pub ours: Vec<f64>,
     pub theirs: Vec<f64>,
+    /// A rate; else a time or a size.
+    pub more_is_better: bool,
 }
 
 /// A table of one benchmark.
@@ -33,12 +35,15 @@ fn show(values: &[f64]) -> String {
 }
 
 impl Table {
-    /// As Markdown: median (least–most), and how many times less ours is.
+    /// As Markdown: median (least–most), and how many times better ours is.
     pub fn text(&self) -> String {
         let mut text = format!("### {}\n\n", self.title);
         text.push_str(&format!("| {} | Relevo | reference | ratio |\n|---|---|---|---|\n", self.unit));
         for row in &self.rows {
             let ratio = match (median(&row.ours), median(&row.theirs)) {
+                (Some(ours), Some(theirs)) if row.more_is_better && theirs > 0.0 => {
+                    format!("{:.1}×", ours / theirs)
+                }
                 (Some(ours), Some(theirs)) if ours > 0.0 => format!("{:.1}×", theirs / ours),
                 _ => "–".into(),
             };
@@ -57,17 +62,25 @@ impl Table {
     /// # Errors
     /// What the file system says.
     pub fn write_into(&self, page: &Path, name: &str) -> io::Result<()> {
-        let old = std::fs::read_to_string(page).unwrap_or_default();
-        let (start, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->\n"));
-        let table = format!("{start}{}{end}", self.text());
-        let new = match (old.find(&start), old.find(&end)) {
-            (Some(from), Some(to)) if from < to => {
-                format!("{}{table}{}", &old[..from], &old[to + end.len()..])
-            }
-            _ => format!("{old}\n{table}"),
-        };
-        std::fs::write(page, new)
+        write_section(page, name, &self.text())
     }
+}
+
+/// Puts a text into the page, in place of the one of an earlier run.
+///
+/// # Errors
+/// What the file system says.
+pub fn write_section(page: &Path, name: &str, text: &str) -> io::Result<()> {
+    let old = std::fs::read_to_string(page).unwrap_or_default();
+    let (start, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->\n"));
+    let section = format!("{start}{text}{end}");
+    let new = match (old.find(&start), old.find(&end)) {
+        (Some(from), Some(to)) if from < to => {
+            format!("{}{section}{}", &old[..from], &old[to + end.len()..])
+        }
+        _ => format!("{old}\n{section}"),
+    };
+    std::fs::write(page, new)
 }
 
 #[cfg(test)]
@@ -76,7 +89,8 @@ mod tests {
 
     #[test]
     fn medians_and_ratios() {
-        let row = Row { what: "x".into(), ours: vec![3.0, 1.0, 2.0], theirs: vec![20.0] };
+        let row =
+            Row { what: "x".into(), ours: vec![3.0, 1.0, 2.0], theirs: vec![20.0], more_is_better: false };
         let table = Table { title: "T".into(), unit: "ms", rows: vec![row] };
         assert!(table.text().contains("| x | 2.0 (1.0–3.0) | 20.0 | 10.0× |"));
     }

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use engine::Output;
+use engine::{Map, Output, Service};
 use sys::Ready;
 use totem::{Instant, Level, SendError};
 
-use super::start::{
-    TOKEN_RELOAD, TOKEN_RING, TOKEN_SERVERS, TOKEN_SIGNALS, node_addresses, read_config, settings_of,
-};
+use super::start::{TOKEN_RELOAD, TOKEN_RING, TOKEN_SERVERS, TOKEN_SIGNALS, read_config, settings_of};
 use super::{Daemon, Exit, now};
 use crate::ipc::ClientEvent;
 use crate::log::LogConfig;
+use crate::settings::{Settings, Transport};
 use crate::stats;
 
 /// The loop looks at the clock at least this often.
@@ -39,7 +38,12 @@ impl Daemon {
     }
 
     fn next_timeout(&self) -> Duration {
-        let deadlines = [self.ring.poll_timeout(), self.engine.poll_timeout(), self.leave_deadline()];
+        let deadlines = [
+            self.ring.poll_timeout(),
+            self.engine.poll_timeout(),
+            self.transport.next_deadline(),
+            self.leave_deadline(),
+        ];
         let next = deadlines.into_iter().flatten().min();
         next.map_or(WAIT_MAX, |at| at.since(now()).min(WAIT_MAX))
     }
@@ -53,6 +57,11 @@ impl Daemon {
         let paused = self.ring.handle_wakeup(now).is_some();
         if paused || ready.iter().any(|event| event.token == TOKEN_RING) {
             self.receive(now, paused);
+        }
+        if self.transport.next_deadline().is_some_and(|at| at <= now) {
+            for node in self.transport.handle_timeout(now) {
+                self.ring.peer_unreachable(now, node);
+            }
         }
         if self.ring.poll_timeout().is_some_and(|at| at <= now) {
             self.ring.handle_timeout(now);
@@ -74,17 +83,22 @@ impl Daemon {
         }
         self.settle(now);
         self.watch_queue(now);
+        self.servers.wake_clients();
         self.finish_leaving(now);
     }
 
     fn receive(&mut self, now: Instant, everything: bool) {
-        let received = self.transport.receive(everything);
+        let received = self.transport.receive(now, everything);
         for packet in received.packets {
             self.ring.handle_packet(now, &packet);
             self.settle(now);
         }
+        self.servers.wake_clients();
         for node in received.unreachable {
             self.ring.peer_unreachable(now, node);
+        }
+        if received.has_new_way {
+            self.ring.peer_reachable(now);
         }
     }
 
@@ -103,10 +117,14 @@ impl Daemon {
                 self.store_ring_seq(seq);
             }
             while let Some(transmit) = self.ring.poll_transmit() {
-                self.transport.send(&transmit, self.ring.ring_members());
+                self.transport.send(now, &transmit, self.ring.ring_members());
             }
+            self.transport.flush();
             while let Some(note) = self.ring.poll_note() {
                 self.logger.line(note.level, "TOTEM", note.text);
+            }
+            while let Some(note) = self.transport.poll_note() {
+                self.logger.line(note.level, "KNET", note.text);
             }
             if !moved {
                 break;
@@ -143,6 +161,8 @@ impl Daemon {
                 Output::Shutdown => self.begin_leaving(now),
                 Output::Kill => self.exit = Some(Exit::Fatal),
                 Output::Reload => self.reload(),
+                Output::ActivateKey => self.transport.activate_key(now),
+                Output::ForgetOldKey => self.transport.forget_old_key(),
                 Output::ReopenLogs => self.logger.reopen(),
                 Output::AccessChanged => self.servers.refresh_access(self.engine.map()),
                 Output::LoggingChanged => {
@@ -177,8 +197,13 @@ impl Daemon {
         }
     }
 
-    /// Clients wait while the send queue is long.
+    /// Clients wait while the send queue is long, and while one of them cannot keep up with reading.
     fn watch_queue(&mut self, now: Instant) {
+        let lagging = self.servers.is_lagging();
+        if lagging != self.lagging {
+            self.lagging = lagging;
+            self.update_flow();
+        }
         let used = self.ring.queue_used_percent();
         let backlogged = if self.backlogged {
             used > QUEUE_LOW_PERCENT || !self.waiting.is_empty()
@@ -194,7 +219,7 @@ impl Daemon {
     }
 
     fn update_flow(&mut self) {
-        self.servers.set_flow(self.flow_stopped || self.backlogged);
+        self.servers.set_flow(self.flow_stopped || self.backlogged || self.lagging);
     }
 
     fn serve(&mut self, now: Instant, index: usize) {
@@ -202,13 +227,16 @@ impl Daemon {
             match event {
                 ClientEvent::Connected(client) => {
                     self.engine.handle_connect(client);
-                    if self.flow_stopped || self.backlogged {
+                    if self.flow_stopped || self.backlogged || self.lagging {
                         self.update_flow();
                     }
                 }
                 ClientEvent::Request(client, bytes) => {
                     if self.engine.wants_stats(client) {
-                        self.refresh_stats();
+                        self.refresh_stats(now);
+                    }
+                    if client.service == Service::Cfg {
+                        self.engine.set_links(self.transport.links(&self.settings, now));
                     }
                     self.engine.handle_request(now, client, &bytes);
                 }
@@ -221,10 +249,12 @@ impl Daemon {
         }
     }
 
-    fn refresh_stats(&mut self) {
+    fn refresh_stats(&mut self, now: Instant) {
         self.counters.connections = u64::try_from(self.servers.connections()).unwrap_or(u64::MAX);
         self.counters.send_failures = self.transport.send_failures();
-        self.engine.set_stats(stats::collect(&self.ring, self.counters));
+        let mut values = stats::collect(&self.ring, self.counters);
+        self.transport.add_stats(&mut values, now);
+        self.engine.set_stats(values);
     }
 
     // ---- reload
@@ -248,18 +278,33 @@ impl Daemon {
         self.reloader.wake.clear();
         while let Ok(outcome) = self.reloader.receiver.try_recv() {
             match outcome {
-                Ok((mut map, settings)) => {
-                    settings.publish(&mut map);
-                    self.engine.apply_reload(Ok((map, node_addresses(&settings))));
-                    self.transport.set_nodes(&settings.nodes, settings.block_unlisted);
-                    self.ring.set_timing(settings.timing.clone());
-                    self.ring.set_known_nodes(settings.known_nodes());
-                    // Identity and transport stay what they were at the start.
-                    self.settings.nodes = settings.nodes;
-                    self.settings.timing = settings.timing;
-                }
+                Ok((map, settings)) => self.take_over(map, settings, now()),
                 Err(error) => self.engine.apply_reload(Err(error.to_string())),
             }
+        }
+    }
+
+    fn take_over(&mut self, mut map: Map, settings: Settings, now: Instant) {
+        if let Some(problem) = self.settings.forbids(&settings) {
+            self.engine.apply_reload(Err(problem));
+            return;
+        }
+        settings.publish(&mut map);
+        let changed = self.transport.reconfigure(&settings, now);
+        if let Err(error) = &changed {
+            self.logger.line(Level::Error, "TOTEM", error.to_string());
+        }
+        self.ring.set_timing(settings.timing.clone());
+        self.ring.set_known_nodes(settings.known_nodes());
+        // Identity and kind of transport stay what they were at the start.
+        self.settings.nodes = settings.nodes;
+        self.settings.timing = settings.timing;
+        if matches!(self.settings.transport, Transport::Knet(_)) {
+            self.settings.transport = settings.transport;
+        }
+        self.engine.apply_reload(Ok((map, self.transport.links(&self.settings, now))));
+        if matches!(changed, Ok(true)) {
+            self.engine.begin_crypto_change();
         }
     }
 

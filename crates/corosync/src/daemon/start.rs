@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
-use engine::{Engine, Map, NodeAddress, Service};
+use engine::{Engine, Map, Service};
 use sys::{EventFd, Interest, Poller, SignalFd};
 use totem::{Level, Totem};
 
@@ -114,6 +114,9 @@ pub(super) fn settings_of(map: &Map) -> Result<(Settings, u32), StartError> {
 
 /// The key is not used by udp and udpu, but a damaged one must not wait for the day when it is.
 fn check_key(map: &Map) -> Result<(), StartError> {
+    if map.text("totem.transport").unwrap_or("knet") == "knet" {
+        return Ok(());
+    }
     let wants = |key: &str| map.text(key).is_some_and(|value| !matches!(value, "none" | "off" | "no"));
     let wants_crypto = wants("totem.crypto_cipher") || wants("totem.crypto_hash") || wants("totem.secauth");
     if wants_crypto {
@@ -208,6 +211,7 @@ impl Parts {
             waiting: VecDeque::new(),
             backlogged: false,
             flow_stopped: false,
+            lagging: false,
             counters: Counters::default(),
             leaving_since: None,
             exit: None,
@@ -229,13 +233,16 @@ fn assemble(
         .map_err(|source| StartError::StateDir { path: dir.clone(), source })?;
     let text = format!("Initializing transport ({}).", settings.transport.label());
     logger.line(Level::Notice, "TOTEM", text);
-    let transport = Transport::open(&settings, interface_index)?;
+    let mut transport = Transport::open(&settings, interface_index, now())?;
+    while let Some(note) = transport.poll_note() {
+        logger.line(note.level, "TOTEM", note.text);
+    }
     let text = format!("The network interface [{}] is now up.", settings.address);
     logger.line(Level::Notice, "TOTEM", text);
     settings.publish(map);
     let seed = sys::clock::realtime_ns() ^ u64::from(settings.nodeid);
     let ring_config = settings.ring_config(map, seed);
-    let engine = start_services(core::mem::take(map), &settings, &state, logger)?;
+    let engine = start_services(core::mem::take(map), &settings, &transport, &state, logger)?;
     let mut services = vec![Service::Cmap, Service::Cfg, Service::Cpg, Service::Quorum];
     if engine.map().text("quorum.provider").is_some() {
         services.push(Service::Votequorum);
@@ -269,14 +276,14 @@ fn assemble(
 fn start_services(
     map: Map,
     settings: &Settings,
+    transport: &Transport,
     state: &StateDir,
     logger: &mut Logger,
 ) -> Result<Engine, StartError> {
     let config = engine::Config {
         nodeid: settings.nodeid,
-        addresses: node_addresses(settings).into_iter().collect(),
+        nodes: transport.links(settings, now()),
         stored_ev_tracking: state.ev_tracking(),
-        link_mtu: settings.net_mtu,
     };
     let engine = Engine::new(config, map, now()).map_err(StartError::Services)?;
     for (name, number) in [
@@ -293,10 +300,6 @@ fn start_services(
         logger.line(Level::Notice, "SERV", text);
     }
     Ok(engine)
-}
-
-pub(super) fn node_addresses(settings: &Settings) -> Vec<(u32, NodeAddress)> {
-    settings.nodes.iter().map(|node| (node.id, NodeAddress { address: node.address })).collect()
 }
 
 /// Real-time scheduling and locked memory where the system permits them.

@@ -101,7 +101,7 @@ impl Cluster {
         let c = &self.colocations[colocation];
         let (other, score) = (c.primary, c.score);
         let optional = c.dependent_role >= Role::Promoted || (score < 0 && score > -base::INFINITY);
-        let archive = optional.then(|| self.rscs[rsc].allowed.clone());
+        let archive = optional.then(|| (*self.rscs[rsc].allowed).clone());
         if self.rscs[other].is(rf::UNASSIGNED) {
             self.assign(other, None, true);
         }

@@ -73,6 +73,7 @@ impl Cluster {
             return;
         }
         let (dependent, primary) = (new.dependent, new.primary);
+        self.forget_all_pulls();
         let ix = self.colocations.push(Colocation {
             id: new.id.into(),
             node_attribute: new.attribute.map_or(Str::lit("#uname"), Str::from),

@@ -132,7 +132,7 @@ impl Cluster {
 
     fn disallow(&mut self, rsc: RscIx, node: NodeIx) {
         self.set_score(rsc, node, -base::INFINITY, "only its own resource in a bundle node");
-        if let Some(cell) = slot_mut(&mut self.rscs[rsc].allowed, node) {
+        if let Some(cell) = slot_mut(self.row_mut(rsc), node) {
             cell.probe = ProbeMode::Never;
         }
         for child in self.rscs[rsc].children.clone() {
@@ -146,7 +146,7 @@ impl Cluster {
         put(&mut row, node, cell);
         self.replace_row(child, row, "inside its replica only");
         if let Some(parent) = self.rscs[child].parent {
-            let mut row = self.rscs[parent].allowed.clone();
+            let mut row = (*self.rscs[parent].allowed).clone();
             put(&mut row, node, Slot { score: -base::INFINITY, ..cell });
             self.replace_row(parent, row, "inside its replica only");
         }

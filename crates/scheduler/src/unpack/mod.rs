@@ -14,14 +14,42 @@ mod status;
 
 use crate::cluster::{Cluster, Options};
 use crate::expand;
-use xml::Document;
+use std::collections::HashMap;
+use std::sync::Arc;
+use xml::{Document, Element, NodeId};
+
+/// Elements of which the first of their name counts, wherever it is.
+const SECTIONS: [&str; 6] = ["op_defaults", "rsc_defaults", "crm_config", "nodes", "tags", "status"];
+
+/// The first element of each such name. Histories hold none: they are passed over.
+fn sections(doc: &Document) -> HashMap<&'static str, NodeId> {
+    fn walk(element: Element<'_>, found: &mut HashMap<&'static str, NodeId>) {
+        for child in element.children() {
+            if let Some(name) = SECTIONS.iter().find(|name| **name == child.name()) {
+                found.entry(name).or_insert(child.id());
+            }
+            if child.name() != "lrm" {
+                walk(child, found);
+            }
+        }
+    }
+    let mut found = HashMap::new();
+    walk(doc.root_element(), &mut found);
+    found
+}
 
 impl Cluster {
     /// Unpacks configuration and state of a CIB; nothing is decided yet.
     pub fn unpack(cib: &Document, opts: &Options) -> Cluster {
+        Cluster::unpack_shared(Arc::new(cib.clone()), opts)
+    }
+
+    /// As [`Cluster::unpack`], without a copy of the CIB unless the configuration has to be changed.
+    pub fn unpack_shared(cib: Arc<Document>, opts: &Options) -> Cluster {
         let mut cluster = Cluster::new(expand::expand(cib), opts);
         let doc = cluster.doc.clone();
-        let first = |name: &str| doc.root_element().descendants().find(|e| e.name() == name).map(|e| e.id());
+        let sections = sections(&doc);
+        let first = |name: &str| sections.get(name).copied();
         cluster.config.quorate = crate::text::is_true(doc.attr(doc.root(), "have-quorum"));
         cluster.op_defaults = first("op_defaults");
         cluster.rsc_defaults = first("rsc_defaults");

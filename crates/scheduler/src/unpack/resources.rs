@@ -208,7 +208,7 @@ impl Cluster {
             assigned_score: 0,
             active_nodes: Vec::new(),
             probed: Vec::new(),
-            allowed: Row::new(),
+            allowed: OwnRow::default(),
             partial_source: None,
             partial_target: None,
             dangling: Vec::new(),

@@ -7,6 +7,7 @@ use crate::suite::{difference, plain, unique};
 use crate::{record, render};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use xml::Document;
 
 /// Title of the list whose order does not count.
@@ -31,8 +32,11 @@ pub struct Answer {
     pub drawing: String,
 }
 
+/// An output's name, the output, and its lines.
+type Reader = (&'static str, fn(&Answer) -> &str, fn(&str) -> Vec<String>);
+
 /// How each output is read: as lines whose order counts, or does not.
-const READERS: [(&str, fn(&Answer) -> &str, fn(&str) -> Vec<String>); 4] = [
+const READERS: [Reader; 4] = [
     ("summary", |a| &a.summary, plain),
     ("scores", |a| &a.scores, sorted),
     ("graph", |a| &a.graph, plain),
@@ -98,9 +102,9 @@ impl Reference {
     ///
     /// # Errors
     /// When it refuses or fails.
-    pub fn run(&self, cib: &Document, events: &Events) -> Result<(Answer, Option<Document>), Verdict> {
+    pub fn run(&self, cib: &Document, events: &Events) -> Result<(Answer, Option<Document>), Box<Verdict>> {
         let file = |name: &str| self.scratch.join(name);
-        let broken = |error: std::io::Error| Verdict::Broken(error.to_string());
+        let broken = |error: std::io::Error| Box::new(Verdict::Broken(error.to_string()));
         std::fs::write(file("in.xml"), cib.to_pretty()).map_err(broken)?;
         for name in ["dot", "exp", "out.xml"] {
             let _ = std::fs::remove_file(file(name));
@@ -133,9 +137,9 @@ impl Reference {
             let errors = String::from_utf8_lossy(&output.stderr).to_string();
             let refused = matches!(output.status.code(), Some(65 | 66 | 78));
             return Err(if refused {
-                Verdict::Refused(errors)
+                Box::new(Verdict::Refused(errors))
             } else {
-                Verdict::Broken(format!("{}: {errors}", output.status))
+                Box::new(Verdict::Broken(format!("{}: {errors}", output.status)))
             });
         }
         Ok((answer, Document::parse(&text("out.xml")).ok()))
@@ -159,7 +163,7 @@ pub fn ours(cib: &Document, events: &Events) -> Result<(Answer, Option<Document>
     let Some((cluster, graph)) = &run.decided else { return Err("no decision".to_string()) };
     let drawing = render::dot(cluster, false, false);
     let graph = without_recheck(&cluster.graph_xml(graph).to_pretty());
-    Ok((Answer { summary, scores, graph, drawing }, run.output))
+    Ok((Answer { summary, scores, graph, drawing }, run.output.map(Arc::unwrap_or_clone)))
 }
 
 fn sorted(text: &str) -> Vec<String> {
@@ -172,7 +176,7 @@ fn sorted(text: &str) -> Vec<String> {
 pub fn compare(reference: &Reference, cib: &Document, events: &Events) -> Verdict {
     let (theirs, next) = match reference.run(cib, events) {
         Ok(theirs) => theirs,
-        Err(verdict) => return verdict,
+        Err(verdict) => return *verdict,
     };
     let ours = match ours(cib, events) {
         Ok((ours, _)) => ours,
