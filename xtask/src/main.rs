@@ -2,6 +2,7 @@
 
 mod bench;
 mod edges;
+mod fuzz;
 mod run;
 mod test;
 
@@ -14,7 +15,9 @@ cargo xtask COMMAND
   edges                       check that dependencies point one way only
   scheduler-suite [ARGS…]     run Pacemaker's scheduler cases: [DIR] [NAME…] [--diff]
   sim [--seeds N]             simulate clusters with faults, one per seed
-  bench failover|cli|memory|ring|all   compare with the reference, side by side (needs root)
+  fuzz [NAME…] [--seconds N]  look for inputs that crash a decoder or a core
+  bench failover|cli|memory|ring|scheduler|all
+                              compare with the reference, side by side (all but scheduler need root)
 ";
 
 fn main() -> ExitCode {
@@ -25,6 +28,7 @@ fn main() -> ExitCode {
         Some("edges") => edges::check(),
         Some("scheduler-suite") => run::cargo_run("simulate", "scheduler-suite", rest),
         Some("sim") => run::cargo_run("sim", "sim", rest),
+        Some("fuzz") => fuzz::fuzz(rest),
         Some("bench") => bench::bench(rest),
         // Run by the benchmark in its hosts.
         Some("__cpg") => bench::ring::load::run(rest),

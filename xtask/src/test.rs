@@ -31,6 +31,9 @@ const PACKAGES: &[&str] = &[
     "libcfg-dev",
 ];
 
+/// Seconds for each target of the fuzzer.
+const FUZZ_SECONDS: u64 = 10;
+
 /// Runs the tests.
 ///
 /// # Errors
@@ -47,7 +50,17 @@ pub fn test(arguments: &[String]) -> Result<(), String> {
     if !quick {
         crate::run::cargo_run("sim", "sim", &["--seeds".to_owned(), SIMULATIONS.to_owned()])?;
     }
-    command("cargo", &["test", "--workspace", "--quiet"])
+    command("cargo", &["test", "--workspace", "--quiet"])?;
+    if quick { Ok(()) } else { fuzz() }
+}
+
+/// A short look by the fuzzer at each target.
+fn fuzz() -> Result<(), String> {
+    if std::process::Command::new("c++").arg("--version").output().is_err() {
+        eprintln!("LEFT OUT: fuzzing: libFuzzer needs a C++ compiler (apt install g++)");
+        return Ok(());
+    }
+    crate::fuzz::fuzz(&["--seconds".to_string(), FUZZ_SECONDS.to_string()])
 }
 
 /// Installs what is missing, where that is permitted; what is then still missing, the tests name.

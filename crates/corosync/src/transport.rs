@@ -45,6 +45,8 @@ pub struct Received {
     pub packets: Vec<Vec<u8>>,
     /// Nodes whose host says that nobody listens there. A node that is named twice is gone for certain.
     pub unreachable: Vec<u32>,
+    /// A node that could not be reached before can be.
+    pub has_new_way: bool,
 }
 
 #[derive(Debug)]

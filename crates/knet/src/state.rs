@@ -25,6 +25,9 @@ const RELAX_EVERY: Duration = Duration::from_secs(1);
 const TRANSMITS_MAX: usize = 65_536;
 /// Lines for the log that may wait.
 const NOTES_MAX: usize = 1024;
+/// What copies on lossy links may cost: 4 MB/s, and 1 MB at once.
+const SPARE_BYTES_PER_MS: usize = 4000;
+const SPARE_BYTES_MAX: usize = 1_000_000;
 /// In the second spare byte of our own pings. The reference sets 0, ignores it, and echoes it in pongs.
 pub(crate) const OWN_MARK: u8 = 0x52;
 
@@ -56,6 +59,9 @@ pub struct Knet {
     next_relax: Instant,
     /// Bytes of user data in each fragment.
     data_mtu: usize,
+    /// Bytes that may go into copies now, and when that was reckoned.
+    spare_bytes: usize,
+    spare_at: Instant,
 }
 
 impl Knet {
@@ -79,6 +85,8 @@ impl Knet {
             nonce,
             next_relax: now.after(RELAX_EVERY),
             data_mtu: 0,
+            spare_bytes: SPARE_BYTES_MAX,
+            spare_at: now,
         };
         knet.reconfigure(now, config);
         Ok(knet)
@@ -202,11 +210,33 @@ impl Knet {
             datagrams.push(self.seal(&Packet::Data(whole), [0, 0]));
         }
         for (host, link) in targets {
-            for bytes in &datagrams {
-                self.transmit(host, link, Content::Data, Arc::clone(bytes));
+            for _ in 0..self.copies(now, host, link, &datagrams) {
+                for bytes in &datagrams {
+                    self.transmit(host, link, Content::Data, Arc::clone(bytes));
+                }
             }
         }
         Ok(())
+    }
+
+    /// On a lossy link messages are sent more than once, as long as that does not make a congestion worse.
+    fn copies(&mut self, now: Instant, host: u16, number: u8, datagrams: &[Arc<[u8]>]) -> u8 {
+        let count = u8::try_from(datagrams.len()).unwrap_or(u8::MAX);
+        let wanted = self.link(host, number).map_or(1, |link| link.copies(count));
+        if wanted <= 1 {
+            return 1;
+        }
+        let bytes: usize = datagrams.iter().map(|bytes| bytes.len()).sum();
+        let since_ms = now.since(self.spare_at).as_millis();
+        if since_ms > 0 {
+            let more = usize::try_from(since_ms).unwrap_or(usize::MAX).saturating_mul(SPARE_BYTES_PER_MS);
+            self.spare_bytes = self.spare_bytes.saturating_add(more).min(SPARE_BYTES_MAX);
+            self.spare_at = now;
+        }
+        let extra = (1..wanted).rev().find(|extra| usize::from(*extra) * bytes <= self.spare_bytes);
+        let extra = extra.unwrap_or(0);
+        self.spare_bytes -= usize::from(extra) * bytes;
+        extra + 1
     }
 
     fn targets(&mut self, now: Instant, to: Destination) -> Vec<(u16, u8)> {

@@ -1,6 +1,7 @@
 //! The cluster as the scheduler sees it: configuration, state and, once scheduled, the decision.
 
 use crate::expand::{BundlePlan, Expanded};
+use crate::fast_hash::FastMap;
 use crate::iso8601::Time;
 use crate::model::*;
 use crate::rules::{Health, RuleInput};
@@ -138,9 +139,12 @@ pub struct Cluster {
     pub messages: Vec<Message>,
     pub lines: Vec<Line>,
     pub trail: Vec<Step>,
-    pub(crate) singletons: HashMap<Str, ActIx>,
-    pub(crate) related: HashMap<(ActIx, ActIx), u32>,
-    pub(crate) by_id: HashMap<Str, RscIx>,
+    pub(crate) singletons: FastMap<Str, ActIx>,
+    /// Orderings of actions that have many: flags by first and then.
+    pub(crate) related: FastMap<(ActIx, ActIx), u32>,
+    pub(crate) by_id: FastMap<Str, RscIx>,
+    /// Resources that the history has, or once had, under another name.
+    pub(crate) by_history: FastMap<Str, Vec<RscIx>>,
     pub(crate) node_by_name: HashMap<String, NodeIx>,
     pub(crate) templates: HashMap<Str, Vec<Str>>,
     pub(crate) tags: HashMap<Str, Vec<Str>>,
@@ -156,6 +160,19 @@ pub struct Cluster {
     pub(crate) node_states: HashMap<Str, NodeId>,
     pub(crate) ops_cache: HashMap<NodeId, Arc<Vec<OpConfig>>>,
     pub(crate) history_cache: HashMap<NodeId, HashMap<Str, Vec<NodeId>>>,
+    /// Work so far on walks along colocations, in scores looked at.
+    pub walked: u64,
+    pub(crate) pulls: crate::assign::pulls::Pulls,
+    /// What the histories were found to be about, by the node's state.
+    pub(crate) histories: HashMap<NodeId, Vec<HistoryEntry>>,
+}
+
+/// History of one resource on one node.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HistoryEntry {
+    pub entry: NodeId,
+    /// The resource, if the entry says that its agent is the one that is configured.
+    pub same_agent: Option<RscIx>,
 }
 
 /// A parameter check that has to wait until hosts of bundles are known.
@@ -170,7 +187,7 @@ pub(crate) struct ParamCheck {
 impl Cluster {
     pub(crate) fn new(expanded: Expanded, opts: &Options) -> Cluster {
         Cluster {
-            doc: Arc::new(expanded.doc),
+            doc: expanded.doc,
             config: Config::default(),
             opts: opts.clone(),
             now: Time::from_epoch(opts.now_s, i64::from(opts.utc_offset_s)),
@@ -193,9 +210,10 @@ impl Cluster {
                 .collect(),
             lines: Vec::new(),
             trail: Vec::new(),
-            singletons: HashMap::new(),
-            related: HashMap::new(),
-            by_id: HashMap::new(),
+            singletons: FastMap::default(),
+            related: FastMap::default(),
+            by_id: FastMap::default(),
+            by_history: FastMap::default(),
             node_by_name: HashMap::new(),
             templates: HashMap::new(),
             tags: HashMap::new(),
@@ -210,6 +228,9 @@ impl Cluster {
             node_states: HashMap::new(),
             ops_cache: HashMap::new(),
             history_cache: HashMap::new(),
+            walked: 0,
+            pulls: Default::default(),
+            histories: HashMap::new(),
         }
     }
 
@@ -633,7 +654,24 @@ impl Cluster {
         if let Some(found) = self.by_id.get(id) {
             return Some(*found);
         }
-        self.top.iter().find_map(|r| self.find_history(*r, id))
+        let named: Vec<RscIx> = self.by_history.get(id)?.to_vec();
+        let top = |rsc: RscIx| self.top_of(rsc, true);
+        match named.split_first() {
+            Some((first, rest)) if rest.iter().all(|r| top(*r) == top(*first)) => {
+                self.find_history(top(*first), id)
+            }
+            _ => self.top.iter().find_map(|r| self.find_history(*r, id)),
+        }
+    }
+
+    /// Remembers under what name the history knows a resource.
+    pub(crate) fn set_history_id(&mut self, rsc: RscIx, id: &str) {
+        let id = Str::from(id);
+        let named = self.by_history.entry(id.clone()).or_default();
+        if !named.contains(&rsc) {
+            named.push(rsc);
+        }
+        self.rscs[rsc].history_id = Some(id);
     }
 
     fn find_history(&self, rsc: RscIx, id: &str) -> Option<RscIx> {
@@ -664,7 +702,7 @@ impl Cluster {
         for child in self.rscs[rsc].children.clone() {
             self.node_score(child, node, from, score, cause);
         }
-        let row = &mut self.rscs[rsc].allowed;
+        let row = self.row_mut(rsc);
         let old = slot(row, node).map(|s| s.score);
         if old.is_none() {
             put(row, node, from);
@@ -705,7 +743,7 @@ impl Cluster {
 
     pub(crate) fn top_slot_mut(&mut self, rsc: RscIx, node: NodeIx) -> Option<&mut Slot> {
         let holder = self.rscs[rsc].parent.unwrap_or(rsc);
-        slot_mut(&mut self.rscs[holder].allowed, node)
+        slot_mut(self.row_mut(holder), node)
     }
 
     /// Every node with its base score, as a row.

@@ -4,6 +4,7 @@ use crate::cluster::{Cluster, Options};
 use crate::graph::Graph;
 use crate::model::*;
 use crate::text::{Str, op_key};
+use std::sync::Arc;
 use xml::Document;
 
 /// Why there is no decision.
@@ -34,8 +35,17 @@ const MAX_FEATURE_MAJOR: i64 = 3;
 /// When the input is no CIB, or was written by a manager that is too new.
 pub fn schedule(cib: &Document, opts: &Options) -> Result<Decision, Error> {
     check_input(cib)?;
+    schedule_shared(Arc::new(cib.clone()), opts)
+}
+
+/// As [`schedule`], without a copy of the CIB unless the configuration has to be changed.
+///
+/// # Errors
+/// As [`schedule`].
+pub fn schedule_shared(cib: Arc<Document>, opts: &Options) -> Result<Decision, Error> {
+    check_input(&cib)?;
     Ok(crate::with_deep_stack(|| {
-        let mut cluster = Cluster::unpack(cib, opts);
+        let mut cluster = Cluster::unpack_shared(cib, opts);
         let graph = cluster.decide();
         Decision { cluster, graph }
     }))
@@ -82,6 +92,7 @@ impl Cluster {
         self.order_remote_actions();
         self.schedule_fencing_and_shutdowns();
         self.apply_orderings();
+        self.settle_action_nodes();
         self.create_graph()
     }
 

@@ -4,6 +4,7 @@
 
 use crate::text::{Str, min_int, parse_bool};
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use xml::{Document, NodeId};
 
 const REMOTE_PORT: &str = "3121";
@@ -16,7 +17,7 @@ const MAX_REPLICAS: i32 = 10_000;
 /// The expanded configuration.
 #[derive(Debug, Clone)]
 pub struct Expanded {
-    pub doc: Document,
+    pub doc: Arc<Document>,
     /// Resource elements whose template was merged: original to merged.
     pub merged: HashMap<NodeId, NodeId>,
     /// Resources whose template is missing or invalid.
@@ -32,6 +33,8 @@ pub struct BundlePlan {
     pub promoted_max: i32,
     pub replicas: i32,
     pub per_host: i32,
+    /// More than one replica for each host was asked for.
+    pub unique: bool,
     pub image: Option<Str>,
     /// The implied clone, with the bundled primitive in it.
     pub clone: Option<NodeId>,
@@ -61,18 +64,31 @@ pub fn section(doc: &Document, name: &str) -> Option<NodeId> {
     configuration.and_then(|c| doc.child(c, name)).or_else(|| doc.child(doc.root(), name))
 }
 
+/// Whether a configuration implies more than it says. Most do not, and are used as they are.
+fn implies_more(doc: &Document, resources: NodeId) -> bool {
+    let more = |e: xml::Element<'_>| match e.name() {
+        "bundle" | "master" => true,
+        "nvpair" => e.attr("name") == Some("remote-node"),
+        "template" => false,
+        _ => e.attr("template").is_some(),
+    };
+    doc.element(resources).descendants().any(more)
+}
+
 /// Expands a CIB.
-pub fn expand(cib: &Document) -> Expanded {
+pub fn expand(cib: Arc<Document>) -> Expanded {
     let mut out = Expanded {
-        doc: cib.clone(),
+        doc: cib,
         merged: HashMap::new(),
         invalid: HashSet::new(),
         bundles: HashMap::new(),
         messages: Vec::new(),
     };
-    let Some(resources) = section(&out.doc, "resources") else { return out };
-    let scratch = out.doc.append(out.doc.root(), "expanded-resources");
-    rename_masters(&mut out.doc, resources);
+    let resources = section(&out.doc, "resources").filter(|r| implies_more(&out.doc, *r));
+    let Some(resources) = resources else { return out };
+    let doc = Arc::make_mut(&mut out.doc);
+    let scratch = doc.append(doc.root(), "expanded-resources");
+    rename_masters(doc, resources);
     merge_templates(&mut out, resources, scratch);
     add_guest_connections(&mut out, resources);
     let mut known = HashSet::new();
@@ -116,7 +132,7 @@ fn merge_templates(out: &mut Expanded, resources: NodeId, scratch: NodeId) {
         .map(|e| e.id())
         .collect();
     for user in users {
-        match merge_template(&mut out.doc, resources, scratch, user) {
+        match merge_template(Arc::make_mut(&mut out.doc), resources, scratch, user) {
             Ok(merged) => {
                 out.merged.insert(user, merged);
             }
@@ -185,7 +201,7 @@ fn add_guest_connections(out: &mut Expanded, resources: NodeId) {
             _ => continue,
         };
         for holder in holders {
-            add_guest_connection(&mut out.doc, resources, holder);
+            add_guest_connection(Arc::make_mut(&mut out.doc), resources, holder);
         }
     }
 }
@@ -318,6 +334,7 @@ fn plan_bundle(out: &mut Expanded, bundle: NodeId, scratch: NodeId, known: &Hash
     plan.replicas =
         if replicas.is_none() && plan.promoted_max > 0 { plan.promoted_max } else { min_int(replicas, 1) };
     plan.per_host = min_int(doc.attr(launcher, "replicas-per-host"), 1);
+    plan.unique = plan.per_host > 1;
     plan.image = doc.attr(launcher, "image").map(Str::from);
     if plan.replicas > MAX_REPLICAS {
         out.messages.push(format!("A bundle may not have {} replicas", plan.replicas));
@@ -344,7 +361,7 @@ fn plan_bundle(out: &mut Expanded, bundle: NodeId, scratch: NodeId, known: &Hash
     }
     let ips = replica_addresses(&mut config, plan.replicas);
     if let Some(child) = child {
-        plan.clone = Some(bundle_clone(&mut out.doc, scratch, &config, &plan, child));
+        plan.clone = Some(bundle_clone(Arc::make_mut(&mut out.doc), scratch, &config, &plan, child));
         config.mounts.push(Mount {
             source: REMOTE_KEY.into(),
             target: REMOTE_KEY.into(),
@@ -364,7 +381,8 @@ fn plan_bundle(out: &mut Expanded, bundle: NodeId, scratch: NodeId, known: &Hash
     }
     let child_id = child.and_then(|c| out.doc.attr(c, "id")).map(str::to_string);
     for (offset, ip) in ips.into_iter().enumerate() {
-        plan.parts.push(plan_replica(&mut out.doc, scratch, &config, offset, ip, child_id.as_deref(), known));
+        let doc = Arc::make_mut(&mut out.doc);
+        plan.parts.push(plan_replica(doc, scratch, &config, offset, ip, child_id.as_deref(), known));
     }
     plan.invalid = false;
     plan

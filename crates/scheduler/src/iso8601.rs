@@ -4,6 +4,8 @@ use crate::text::{leading_int, parse_int};
 use std::cmp::Ordering;
 
 const DAY_S: i64 = 86_400;
+/// Later years are no dates.
+const YEAR_MAX: i64 = 1_000_000;
 /// Seconds from 0001-01-01 to 1970-01-01.
 const EPOCH_S: i64 = 62_135_596_800;
 const MAX_YEAR: i64 = 9999;
@@ -96,7 +98,7 @@ impl Time {
         (self.day > 0
             && self.day <= year_days(self.year)
             && (0..DAY_S).contains(&self.second)
-            && self.year <= 1_000_000)
+            && self.year <= YEAR_MAX)
             .then_some(self)
     }
 
@@ -162,7 +164,7 @@ impl Time {
 
     pub fn add_days(&mut self, days: i64) {
         let total = (days_before_year(self.year) + self.day - 1).saturating_add(days);
-        let total = total.clamp(0, days_before_year(1_000_000));
+        let total = total.clamp(0, days_before_year(YEAR_MAX));
         let moved = Time::from_epoch(total * DAY_S - EPOCH_S, 0);
         (self.year, self.day) = (moved.year, moved.day);
     }
@@ -209,7 +211,7 @@ fn parse_date(text: &str) -> Option<Time> {
         let (year, month, day) = (first.get(..4)?, first.get(4..6)?, first.get(6..)?);
         return calendar_date(parse_int(year)?, parse_int(month)?, parse_int(day.get(..2).unwrap_or(day))?);
     }
-    let year = parse_int(first)?;
+    let year = parse_int(first).filter(|year| *year <= YEAR_MAX)?;
     let rest = rest.strip_prefix('-')?;
     if let Some(week) = rest.strip_prefix('W') {
         let (week, rest) = leading_int(week)?;
@@ -263,7 +265,8 @@ fn parse_hms(text: &str) -> Option<i64> {
         }
     }
     let midnight = (h, m, s) == (24, 0, 0);
-    (midnight || (h < 24 && m < 60 && s < 60)).then_some(h * 3600 + m * 60 + s)
+    let valid = (0..24).contains(&h) && (0..60).contains(&m) && (0..60).contains(&s);
+    (midnight || valid).then(|| h * 3600 + m * 60 + s)
 }
 
 fn parse_zone(text: &str) -> Option<i64> {
@@ -332,6 +335,15 @@ mod tests {
 
     fn now() -> Time {
         Time::from_epoch(1_700_000_000, 0)
+    }
+
+    #[test]
+    fn absurd_numbers_are_no_date() {
+        for text in
+            ["01:-8888888888888888888", "9223372036854775807-W01-1", "9999999-020", "24:-1:60", "25:00"]
+        {
+            assert_eq!(Time::parse(text, now()), None, "{text}");
+        }
     }
 
     #[test]

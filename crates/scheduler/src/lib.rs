@@ -25,6 +25,7 @@ mod decide;
 mod deep;
 pub mod digest;
 mod expand;
+mod fast_hash;
 mod graph;
 mod hash_order;
 pub mod iso8601;
@@ -38,7 +39,7 @@ mod unpack;
 pub use cluster::{
     Cluster, Config, FailedOp, Level, Line, Message, NoQuorum, Options, Placement, add_scores,
 };
-pub use decide::{Decision, Error, check_input, schedule};
+pub use decide::{Decision, Error, check_input, schedule, schedule_shared};
 pub use deep::with_deep_stack;
 pub use graph::Graph;
 pub use model::*;

@@ -11,7 +11,7 @@ use crate::text::{Str, Table};
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
-use std::ops::{Index, IndexMut};
+use std::ops::{Deref, Index, IndexMut};
 use std::sync::Arc;
 
 macro_rules! index_type {
@@ -183,6 +183,26 @@ pub struct Slot {
 
 /// Scores of one resource on all nodes, dense; nodes beyond its end are not in the table.
 pub type Row = Vec<Slot>;
+
+/// A resource's row. It is changed through the cluster, which keeps account of what follows from it.
+#[derive(Debug, Clone, Default)]
+pub struct OwnRow {
+    row: Row,
+}
+
+impl OwnRow {
+    /// For [`crate::Cluster`]'s `row_mut` alone.
+    pub(crate) fn change(&mut self) -> &mut Row {
+        &mut self.row
+    }
+}
+
+impl Deref for OwnRow {
+    type Target = Row;
+    fn deref(&self) -> &Row {
+        &self.row
+    }
+}
 
 /// Looks up a node in a row.
 pub fn slot(row: &Row, node: NodeIx) -> Option<&Slot> {
@@ -479,7 +499,7 @@ pub struct Resource {
     pub assigned_score: i32,
     pub active_nodes: Vec<NodeIx>,
     pub probed: Vec<bool>,
-    pub allowed: Row,
+    pub allowed: OwnRow,
     pub partial_source: Option<NodeIx>,
     pub partial_target: Option<NodeIx>,
     pub dangling: Vec<NodeIx>,

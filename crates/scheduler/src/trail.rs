@@ -42,7 +42,7 @@ impl Cluster {
 
     /// Sets the score of a node that is in the resource's table.
     pub(crate) fn set_score(&mut self, rsc: RscIx, node: NodeIx, score: i32, cause: &'static str) {
-        if let Some(cell) = slot_mut(&mut self.rscs[rsc].allowed, node) {
+        if let Some(cell) = slot_mut(self.row_mut(rsc), node) {
             let old = std::mem::replace(&mut cell.score, score);
             self.note(rsc, node, &Str::lit(cause), Some(old), score);
         }
@@ -54,7 +54,7 @@ impl Cluster {
     }
 
     pub(crate) fn add_score_for(&mut self, rsc: RscIx, node: NodeIx, score: i32, cause: &Str) {
-        if let Some(cell) = slot_mut(&mut self.rscs[rsc].allowed, node) {
+        if let Some(cell) = slot_mut(self.row_mut(rsc), node) {
             let old = cell.score;
             cell.score = add_scores(old, score);
             let new = cell.score;
@@ -63,7 +63,7 @@ impl Cluster {
     }
 
     pub(crate) fn replace_row(&mut self, rsc: RscIx, row: Row, cause: &'static str) {
-        let old = std::mem::replace(&mut self.rscs[rsc].allowed, row);
+        let old = std::mem::replace(self.row_mut(rsc), row);
         if self.opts.trail {
             self.note_row(rsc, &old, &Str::lit(cause));
         }

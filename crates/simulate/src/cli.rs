@@ -10,6 +10,7 @@ use status::tree;
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use xml::Document;
 
 /// Gets the CIB of the running cluster, or says why it cannot.
@@ -357,8 +358,9 @@ fn run(args: &Args, command: &str, live: Live<'_>) -> Result<ExitCode, Failure> 
             .map_err(|e| Failure(ExitCode::NOINPUT, format!("{}: {e}", dir.display())))?;
         return show(args, &text).map(|()| ExitCode::OK);
     }
-    let cib = load(&args.source, live)?;
-    let run = sim::run(&cib, &args.request).map_err(|e| Failure(ExitCode::DATAERR, e.to_string()))?;
+    let cib = Arc::new(load(&args.source, live)?);
+    let run =
+        sim::run_shared(cib.clone(), &args.request).map_err(|e| Failure(ExitCode::DATAERR, e.to_string()))?;
     save_all(args, &cib, &run)?;
     let mut stderr = std::io::stderr().lock();
     for line in &run.errors {
@@ -368,7 +370,7 @@ fn run(args: &Args, command: &str, live: Live<'_>) -> Result<ExitCode, Failure> 
     Ok(if run.complete { ExitCode::OK } else { ExitCode::ERROR })
 }
 
-fn save_all(args: &Args, cib: &Document, run: &Run) -> Result<(), Failure> {
+fn save_all(args: &Args, cib: &Arc<Document>, run: &Run) -> Result<(), Failure> {
     let input = run.input.as_ref().unwrap_or(cib);
     let output = run.output.as_ref().unwrap_or(input);
     save(args.save_input.as_ref(), || input.to_pretty())?;

@@ -38,6 +38,7 @@ impl Injections {
 
     /// Makes the changes; returns what was done, and complaints.
     pub fn apply(&self, cib: &mut Fake, cluster: &Cluster, when_s: i64) -> (Vec<Record>, Vec<String>) {
+        cib.adds_nodes = !self.node_up.is_empty();
         let (mut out, mut errors) = (self.apply_options(cib), Vec::new());
         out.extend(self.apply_nodes(cib));
         out.extend(self.apply_tickets(cib));

@@ -6,6 +6,7 @@ pub mod fake;
 pub mod generate;
 pub mod inject;
 mod profile;
+pub mod random;
 pub mod record;
 pub mod render;
 pub mod sim;

@@ -3,6 +3,7 @@
 use crate::sim::{self, Request};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 use xml::Document;
 
@@ -25,10 +26,11 @@ pub fn profile(dir: &Path, repeat: u32, request: &Request) -> std::io::Result<St
             out += &format!("  * {} could not be read\n", file.display());
             continue;
         };
+        let cib = Arc::new(cib);
         let (options, _) = sim::options(&cib, request);
         let start = Instant::now();
         for _ in 0..repeat {
-            if let Err(error) = scheduler::schedule(&cib, &options) {
+            if let Err(error) = scheduler::schedule_shared(cib.clone(), &options) {
                 out += &format!("  * {}: {error}\n", file.display());
                 break;
             }

@@ -9,6 +9,7 @@ use scheduler::iso8601::Time;
 use scheduler::{Cluster, Graph, Line, Options};
 use status::tree::Item;
 use status::{Outside, Sections, Show, sections};
+use std::sync::Arc;
 use xml::Document;
 
 /// Notice on a CIB that is not validated.
@@ -57,9 +58,9 @@ pub struct Run {
     /// For the standard error output.
     pub errors: Vec<String>,
     /// The input with the changes.
-    pub input: Option<Document>,
+    pub input: Option<Arc<Document>>,
     /// The input after the execution.
-    pub output: Option<Document>,
+    pub output: Option<Arc<Document>>,
     /// The decision, if one was asked for.
     pub decided: Option<(Cluster, Graph)>,
     /// The transition could be executed (true if it was not tried).
@@ -121,40 +122,56 @@ fn status(cluster: &mut Cluster, revised: bool, request: &Request) -> Part {
 /// When the input is no CIB, or one that is too new.
 pub fn run(cib: &Document, request: &Request) -> Result<Run, scheduler::Error> {
     scheduler::check_input(cib)?;
+    run_shared(Arc::new(cib.clone()), request)
+}
+
+/// As [`run`], without a copy of the CIB unless it has to be changed.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_shared(cib: Arc<Document>, request: &Request) -> Result<Run, scheduler::Error> {
+    scheduler::check_input(&cib)?;
     Ok(scheduler::with_deep_stack(|| run_here(cib, request)))
 }
 
-fn run_here(cib: &Document, request: &Request) -> Run {
+fn run_here(mut cib: Arc<Document>, request: &Request) -> Run {
     let mut run = Run { complete: true, ..Run::default() };
-    let mut fake = Fake::new(cib);
-    let (opts, date) = options(cib, request);
-    let mut cluster = Cluster::unpack(cib, &opts);
+    let (opts, date) = options(&cib, request);
+    let changes = request.injections.any();
+    let mut cluster = None;
+    if !request.quiet || changes || !(request.process || request.simulate) {
+        cluster = Some(Cluster::unpack_shared(cib.clone(), &opts));
+    }
     if cib.attr(cib.root(), "validate-with") == Some("none") {
         run.errors.push(NOT_VALIDATED.to_string());
     }
     run.announce(request, date.as_ref());
-    if !request.quiet {
-        run.current_status(&mut cluster, request);
+    if let Some(cluster) = cluster.as_mut().filter(|_| !request.quiet) {
+        run.current_status(cluster, request);
     }
-    if request.injections.any() {
-        let (records, errors) = request.injections.apply(&mut fake, &cluster, request.now_s);
+    if let Some(before) = cluster.take_if(|_| changes) {
+        let mut fake = Fake::new(&cib);
+        let (records, errors) = request.injections.apply(&mut fake, &before, request.now_s);
         run.errors.extend(errors);
         if !request.quiet {
             let (title, element) = ("Performing Requested Modifications", "modifications");
             run.parts.push(Part::List { title, element, records });
         }
-        let (opts, date) = options(&fake.doc, request);
-        cluster = Cluster::unpack(&fake.doc, &opts);
+        cib = Arc::new(fake.doc);
+    }
+    run.input = Some(cib.clone());
+    let (opts, date) = options(&cib, request);
+    if changes {
         run.announce(request, date.as_ref());
     }
-    run.input = Some(fake.doc.clone());
     if !request.process && !request.simulate {
         return run;
     }
+    let mut cluster = cluster.unwrap_or_else(|| Cluster::unpack_shared(cib.clone(), &opts));
     let graph = cluster.decide();
     run.decision(&cluster, request);
     if request.simulate {
-        run.execution(&mut fake, &cluster, &graph, request);
+        run.execution(Fake::new(&cib), &cluster, &graph, request);
     }
     run.decided = Some((cluster, graph));
     run
@@ -203,20 +220,21 @@ impl Run {
         }
     }
 
-    fn execution(&mut self, fake: &mut Fake, cluster: &Cluster, graph: &Graph, request: &Request) {
+    fn execution(&mut self, mut fake: Fake, cluster: &Cluster, graph: &Graph, request: &Request) {
         let graph = cluster.graph_xml(graph);
         let Executed { records, errors, complete } =
-            execute(&graph, cluster, fake, &request.op_fail, request.now_s);
+            execute(&graph, cluster, &mut fake, &request.op_fail, request.now_s);
         self.errors.extend(errors);
         self.complete = complete;
-        self.output = Some(fake.doc.clone());
+        let output = Arc::new(fake.doc);
+        self.output = Some(output.clone());
         if request.quiet {
             return;
         }
         self.parts.push(Part::List { title: "Executing Cluster Transition", element: "transition", records });
-        let (opts, date) = options(&fake.doc, request);
+        let (opts, date) = options(&output, request);
         self.announce(request, date.as_ref());
-        let mut after = Cluster::unpack(&fake.doc, &opts);
+        let mut after = Cluster::unpack_shared(output, &opts);
         self.parts.push(status(&mut after, true, request));
     }
 }

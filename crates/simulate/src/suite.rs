@@ -121,7 +121,7 @@ fn scores(cluster: &scheduler::Cluster) -> String {
 }
 
 /// Lines without white space, blank ones left out, without what differs between versions.
-fn plain(text: &str) -> Vec<String> {
+pub(crate) fn plain(text: &str) -> Vec<String> {
     let mut out = Vec::new();
     for line in text.lines() {
         let mut line = line.to_string();
@@ -154,12 +154,12 @@ fn sorted(text: &str) -> Vec<String> {
     lines
 }
 
-fn unique(text: &str) -> Vec<String> {
+pub(crate) fn unique(text: &str) -> Vec<String> {
     plain(text).into_iter().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Lines that are only in one of two texts, in order.
-fn difference(expected: &[String], got: &[String]) -> String {
+pub(crate) fn difference(expected: &[String], got: &[String]) -> String {
     let mut out = String::new();
     let (n, m) = (expected.len(), got.len());
     let mut common = vec![vec![0u32; m + 1]; n + 1];

@@ -377,6 +377,12 @@ impl Totem {
         }
     }
 
+    /// A way to another node has opened: tells other rings at once that we exist.
+    pub fn peer_reachable(&mut self, now: Instant) {
+        self.now = now;
+        self.merge_due();
+    }
+
     fn accuse(&mut self, node: u32) {
         let text =
             format!("Node {node} is gone: its host answers that nobody listens; forming new configuration.");

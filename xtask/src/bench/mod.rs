@@ -5,11 +5,12 @@ mod cluster;
 mod failover;
 mod memory;
 pub mod ring;
+mod scheduler;
 mod table;
 
 use std::path::Path;
 
-use crate::run::{command, is_root, root};
+use crate::run::{command, is_root, root, target};
 use table::Table;
 
 const PAGE: &str = "docs/benchmarks.md";
@@ -19,18 +20,22 @@ const PAGE: &str = "docs/benchmarks.md";
 /// # Errors
 /// An unknown name, or what the benchmark says.
 pub fn bench(arguments: &[String]) -> Result<(), String> {
-    if !is_root() {
+    let wanted = arguments.first().map_or("all", String::as_str);
+    if !is_root() && wanted != "scheduler" {
         return Err("the reference's programs need root: run it as root".into());
     }
-    command("cargo", &["build", "--release", "--quiet"])?;
-    let program = root().join("target/release/relevo");
+    command("cargo", &["build", "--release", "--quiet", "--package", "relevo"])?;
+    let program = target().join("release/relevo");
+    if matches!(wanted, "scheduler" | "all") {
+        eprintln!("\n▸ bench scheduler (some minutes, most of them the reference's)");
+        scheduler::run(&program, &root().join(PAGE))?;
+    }
     type Bench = fn(&Path) -> Result<Table, String>;
     let all: [(&str, Bench); 4] =
         [("failover", failover::run), ("cli", cli::run), ("memory", memory::run), ("ring", ring::run)];
-    let wanted = arguments.first().map_or("all", String::as_str);
     let chosen: Vec<_> = all.iter().filter(|(name, _)| wanted == "all" || wanted == *name).collect();
-    if chosen.is_empty() {
-        return Err("bench failover, bench cli, bench memory, bench ring or bench all".into());
+    if chosen.is_empty() && wanted != "scheduler" {
+        return Err("bench failover, cli, memory, ring, scheduler or all".into());
     }
     for (name, bench) in chosen {
         eprintln!("\n▸ bench {name}: first Relevo, then the reference (some minutes)");

@@ -62,17 +62,25 @@ impl Table {
     /// # Errors
     /// What the file system says.
     pub fn write_into(&self, page: &Path, name: &str) -> io::Result<()> {
-        let old = std::fs::read_to_string(page).unwrap_or_default();
-        let (start, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->\n"));
-        let table = format!("{start}{}{end}", self.text());
-        let new = match (old.find(&start), old.find(&end)) {
-            (Some(from), Some(to)) if from < to => {
-                format!("{}{table}{}", &old[..from], &old[to + end.len()..])
-            }
-            _ => format!("{old}\n{table}"),
-        };
-        std::fs::write(page, new)
+        write_section(page, name, &self.text())
     }
+}
+
+/// Puts a text into the page, in place of the one of an earlier run.
+///
+/// # Errors
+/// What the file system says.
+pub fn write_section(page: &Path, name: &str, text: &str) -> io::Result<()> {
+    let old = std::fs::read_to_string(page).unwrap_or_default();
+    let (start, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->\n"));
+    let section = format!("{start}{text}{end}");
+    let new = match (old.find(&start), old.find(&end)) {
+        (Some(from), Some(to)) if from < to => {
+            format!("{}{section}{}", &old[..from], &old[to + end.len()..])
+        }
+        _ => format!("{old}\n{section}"),
+    };
+    std::fs::write(page, new)
 }
 
 #[cfg(test)]

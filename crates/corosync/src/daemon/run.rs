@@ -97,6 +97,9 @@ impl Daemon {
         for node in received.unreachable {
             self.ring.peer_unreachable(now, node);
         }
+        if received.has_new_way {
+            self.ring.peer_reachable(now);
+        }
     }
 
     /// Moves everything between the cores until they are quiet. Each event of the ring is handled

@@ -46,6 +46,7 @@ pub(crate) struct Links {
     keys: Option<Keys>,
     send_failures: u32,
     unreachable: Vec<u32>,
+    has_new_way: bool,
     notes: Vec<Note>,
 }
 
@@ -74,6 +75,7 @@ impl Links {
             keys: knet.keys.clone(),
             send_failures: 0,
             unreachable: Vec::new(),
+            has_new_way: false,
             notes: Vec::new(),
         };
         links.open_ends(knet)?;
@@ -264,7 +266,9 @@ impl Links {
             self.receive_from(now, number, limit);
         }
         self.flush(now);
-        let mut received = Received { unreachable: self.take_events(), ..Received::default() };
+        let unreachable = self.take_events();
+        let has_new_way = core::mem::take(&mut self.has_new_way);
+        let mut received = Received { unreachable, has_new_way, packets: Vec::new() };
         let mut tokens = Vec::new();
         while let Some(delivery) = self.core.poll_deliver() {
             if !is_for(&delivery.bytes, self.own) {
@@ -308,9 +312,11 @@ impl Links {
 
     fn take_events(&mut self) -> Vec<u32> {
         while let Some(event) = self.core.poll_event() {
-            if let Event::HostRefuses(host) = event {
+            match event {
                 // The core has asked twice itself.
-                self.unreachable.extend([u32::from(host); 2]);
+                Event::HostRefuses(host) => self.unreachable.extend([u32::from(host); 2]),
+                Event::HostReachable(_) => self.has_new_way = true,
+                Event::LinkUp { .. } | Event::LinkDown { .. } | Event::HostUnreachable(_) => {}
             }
         }
         core::mem::take(&mut self.unreachable)

@@ -1,7 +1,8 @@
 //! Changed definitions: what has to be restarted, reloaded, rescheduled or cleaned up.
 
-use crate::cluster::{Cluster, Line};
+use crate::cluster::{Cluster, HistoryEntry, Line};
 use crate::digest::{Digest, Match};
+use crate::fast_hash::FastMap;
 use crate::model::*;
 use crate::text::{Str, op_key, parse_uint};
 use xml::NodeId;
@@ -9,17 +10,36 @@ use xml::NodeId;
 impl Cluster {
     /// Compares the history of all usable nodes with the configuration.
     pub(crate) fn handle_config_changes(&mut self) {
-        let mut by_history: std::collections::HashMap<Str, Vec<RscIx>> = Default::default();
+        let mut by_history: FastMap<Str, Vec<RscIx>> = Default::default();
         for rsc in self.top.clone() {
             self.index_history(rsc, &mut by_history);
+        }
+        let mut alone = vec![false; self.rscs.len()];
+        for list in by_history.values() {
+            if let [one] = list.as_slice()
+                && let Some(cell) = alone.get_mut(usize::from(*one))
+            {
+                *cell = self.rscs[*one].history_id.is_none();
+            }
         }
         for node in self.node_order.clone() {
             if !self.nodes[node].maintenance && !self.node_up(node) {
                 continue;
             }
             let Some(state) = self.node_state(node) else { continue };
-            for entry in self.lrm_entries(state) {
-                let doc = self.doc.clone();
+            let known = self.histories.remove(&state).unwrap_or_else(|| {
+                let entries = self.lrm_entries(state).into_iter();
+                entries.map(|entry| HistoryEntry { entry, same_agent: None }).collect()
+            });
+            let doc = self.doc.clone();
+            for HistoryEntry { entry, same_agent } in known {
+                // What is not active and has the same agent needs no closer look.
+                let idle = |rsc: RscIx| {
+                    alone.get(usize::from(rsc)) == Some(&true) && !self.rscs[rsc].active_nodes.contains(&node)
+                };
+                if same_agent.is_some_and(idle) {
+                    continue;
+                }
                 if doc.first_child(entry).is_none() {
                     continue;
                 }
@@ -33,7 +53,7 @@ impl Cluster {
         }
     }
 
-    fn index_history(&self, rsc: RscIx, index: &mut std::collections::HashMap<Str, Vec<RscIx>>) {
+    fn index_history(&self, rsc: RscIx, index: &mut FastMap<Str, Vec<RscIx>>) {
         let r = &self.rscs[rsc];
         index.entry(r.id.clone()).or_default().push(rsc);
         if let Some(history) = r.history_id.as_ref().filter(|h| **h != r.id) {
@@ -145,9 +165,9 @@ impl Cluster {
             task => task,
         };
         if self.only_secret_changed(op, &digest) {
-            let seconds = interval / 1000;
+            let interval = crate::text::readable_interval(interval);
             self.lines.push(Line::Info(format!(
-                "Only 'private' parameters to {seconds}s-interval {task} for {} on {} changed: {}",
+                "Only 'private' parameters to {interval}-interval {task} for {} on {} changed: {}",
                 self.rscs[rsc].id,
                 self.nodes[node].name,
                 doc.attr(op, "transition-magic").unwrap_or("")

@@ -135,7 +135,7 @@ impl Cluster {
         if self.rscs[clone].is(rf::EXCLUSIVE_PROBES) {
             let allowed = slot(&self.rscs[clone].allowed, node);
             if allowed.is_none_or(|a| a.probe != ProbeMode::Exclusive) {
-                if let Some(cell) = slot_mut(&mut self.rscs[clone].allowed, node) {
+                if let Some(cell) = slot_mut(self.row_mut(clone), node) {
                     cell.present = false;
                     let old = cell.score;
                     self.note_change(clone, node, &Str::lit("resource-discovery=never"), Some(old), None);
@@ -226,16 +226,55 @@ impl Cluster {
     // Orderings that come from probes
 
     pub(crate) fn order_probes(&mut self) {
+        let leads = self.lead_to_restarts();
         for rsc in self.top.clone() {
-            self.order_probes_of(rsc);
+            self.order_probes_of(rsc, &leads);
         }
         self.order_probes_before_stops();
     }
 
-    fn order_probes_of(&mut self, rsc: RscIx) {
+    /// Which actions a restart depends on, directly or through others: a walk along the orderings
+    /// finds nothing from the others. (The orderings that the walks add are none that they follow.)
+    fn lead_to_restarts(&self) -> Vec<bool> {
+        let restarts = |action: &ActIx| {
+            let a = &self.actions[*action];
+            let ends = match &*a.task {
+                "start" => "stop",
+                "promote" => "demote",
+                _ => return false,
+            };
+            let rsc = a.rsc.filter(|r| self.rscs[*r].variant == Variant::Primitive);
+            rsc.is_some_and(|r| {
+                let others = self.rscs[r].action_index.others.iter();
+                others.map(|o| &self.actions[*o]).any(|o| !o.is(af::PSEUDO) && o.key.contains(ends))
+            })
+        };
+        let mut leads = vec![false; self.actions.len()];
+        let mut queue: Vec<ActIx> = self.actions.indices().filter(restarts).collect();
+        while let Some(then) = queue.pop() {
+            match leads.get_mut(usize::from(then)) {
+                Some(cell) if !*cell => *cell = true,
+                _ => continue,
+            }
+            let chained = self.actions[then].rsc;
+            // An ordering without flags may have been switched off on this side only.
+            let followed = |input: &&Related| {
+                input.flags == ar::NONE
+                    || input.flags & ar::FIRST_IMPLIES_THEN != 0
+                    || (chained.is_some()
+                        && self.actions[input.action]
+                            .rsc
+                            .is_some_and(|r| self.rscs[r].variant >= Variant::Group))
+            };
+            queue.extend(self.actions[then].before.iter().filter(followed).map(|input| input.action));
+        }
+        leads
+    }
+
+    fn order_probes_of(&mut self, rsc: RscIx, leads: &[bool]) {
         if self.rscs[rsc].variant != Variant::Primitive {
             for child in self.rscs[rsc].children.clone() {
-                self.order_probes_of(child);
+                self.order_probes_of(child, leads);
             }
             return;
         }
@@ -246,7 +285,7 @@ impl Cluster {
                 let Some(then) = self.actions[probe].after.get(at).copied() else { continue };
                 self.start_orderings_for_probe(probe, then);
                 let mut marked = Vec::new();
-                self.restart_orderings_for_probe(probe, then.action, &mut marked);
+                self.restart_orderings_for_probe(probe, then.action, leads, &mut marked);
                 for action in marked {
                     self.actions[action].flags &= !af::DETECT_LOOP;
                 }
@@ -277,7 +316,16 @@ impl Cluster {
         }
     }
 
-    fn restart_orderings_for_probe(&mut self, probe: ActIx, after: ActIx, marked: &mut Vec<ActIx>) {
+    fn restart_orderings_for_probe(
+        &mut self,
+        probe: ActIx,
+        after: ActIx,
+        leads: &[bool],
+        marked: &mut Vec<ActIx>,
+    ) {
+        if leads.get(usize::from(after)) == Some(&false) {
+            return;
+        }
         let Some(probe_rsc) = self.actions[probe].rsc else { return };
         if self.rscs[probe_rsc].variant != Variant::Primitive
             || self.actions[probe].task != "monitor"
@@ -321,7 +369,7 @@ impl Cluster {
                     continue;
                 }
             }
-            self.restart_orderings_for_probe(probe, then.action, marked);
+            self.restart_orderings_for_probe(probe, then.action, leads, marked);
         }
     }
 

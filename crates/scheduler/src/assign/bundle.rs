@@ -81,9 +81,7 @@ impl Cluster {
             return on(host);
         }
         let row = &self.rscs[dependent].allowed;
-        let mut nodes = row_nodes(row);
-        self.sort_nodes(&mut nodes, row, None);
-        nodes.into_iter().filter_map(|n| self.bundle_host(n)).find_map(on)
+        self.sorted_nodes(row, None).into_iter().filter_map(|n| self.bundle_host(n)).find_map(on)
     }
 
     pub(super) fn colocate_with_bundle(

@@ -215,7 +215,7 @@ impl Cluster {
         if assigned.is_none() && c.score < 0 {
             return;
         }
-        let mut work = self.rscs[dependent].allowed.clone();
+        let mut work = (*self.rscs[dependent].allowed).clone();
         for node in row_nodes(&work) {
             let same = assigned.is_some() && {
                 let own = self.colocation_attr(node, &c.node_attribute, dependent);
@@ -233,7 +233,7 @@ impl Cluster {
             }
         }
         if c.score.abs() >= base::INFINITY || self.any_up(&work) {
-            let old = std::mem::replace(&mut self.rscs[dependent].allowed, work);
+            let old = std::mem::replace(self.row_mut(dependent), work);
             self.note_changes(dependent, &old, colocation);
         }
     }
@@ -274,7 +274,7 @@ impl Cluster {
     ) {
         let old = self.rscs[dependent].allowed.clone();
         for node in row_nodes(&old) {
-            let Some(cell) = slot_mut(&mut self.rscs[dependent].allowed, node) else { continue };
+            let Some(cell) = slot_mut(self.row_mut(dependent), node) else { continue };
             match primaries.iter().find(|(n, _)| *n == node) {
                 None => cell.score = -base::INFINITY,
                 Some((_, score)) if merge => cell.score = add_scores(cell.score, *score),

@@ -153,7 +153,7 @@ impl Cluster {
     }
 
     fn save_rows(&self, rsc: RscIx, rows: &mut HashMap<RscIx, Row>) {
-        rows.insert(rsc, self.rscs[rsc].allowed.clone());
+        rows.insert(rsc, (*self.rscs[rsc].allowed).clone());
         for child in &self.rscs[rsc].children {
             self.save_rows(*child, rows);
         }
@@ -161,7 +161,7 @@ impl Cluster {
 
     fn restore_rows(&mut self, rows: &HashMap<RscIx, Row>) {
         for (rsc, row) in rows {
-            self.rscs[*rsc].allowed = row.clone();
+            *self.row_mut(*rsc) = row.clone();
         }
     }
 
@@ -173,7 +173,7 @@ impl Cluster {
         let Some(parent) = self.rscs[instance].parent else { return false };
         let mut rows = HashMap::new();
         self.save_rows(instance, &mut rows);
-        let parent_row = self.rscs[parent].allowed.clone();
+        let parent_row = (*self.rscs[parent].allowed).clone();
         let (mut reserved, mut chosen) = (0, None);
         let before = self.trail.len();
         while reserved < available {
@@ -191,7 +191,7 @@ impl Cluster {
             self.unassign(instance);
             chosen = None;
         }
-        self.rscs[parent].allowed = parent_row;
+        *self.row_mut(parent) = parent_row;
         self.count_on_parent(instance, chosen);
         chosen.is_some()
     }
@@ -219,7 +219,7 @@ impl Cluster {
     ) {
         let mut available_nodes = 0;
         for node in row_nodes(&self.rscs[collective].allowed) {
-            if let Some(cell) = slot_mut(&mut self.rscs[collective].allowed, node) {
+            if let Some(cell) = slot_mut(self.row_mut(collective), node) {
                 cell.count = 0;
             }
             available_nodes += i32::from(self.node_up(node));
@@ -305,9 +305,7 @@ impl Cluster {
             return on(node);
         }
         let row = &self.rscs[matched].allowed;
-        let mut nodes = row_nodes(row);
-        self.sort_nodes(&mut nodes, row, None);
-        nodes.into_iter().find_map(on)
+        self.sorted_nodes(row, None).into_iter().find_map(on)
     }
 
     /// Pseudo-actions of a collective, from what its instances do.

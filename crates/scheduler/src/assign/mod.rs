@@ -7,6 +7,7 @@ mod instances;
 mod nodes;
 mod primitive;
 mod promotable;
+pub(crate) mod pulls;
 mod scores;
 mod utilization;
 

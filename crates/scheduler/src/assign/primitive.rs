@@ -11,9 +11,8 @@ impl Cluster {
             return;
         }
         let row = &self.rscs[rsc].allowed;
-        let mut nodes: Vec<NodeIx> = row_nodes(row);
         let running = self.current_node(rsc);
-        self.sort_nodes(&mut nodes, row, running);
+        let nodes = self.sorted_nodes(row, running);
         let score = |node: NodeIx| slot(row, node).map_or(-base::INFINITY, |s| s.score);
         let best = nodes.first().copied();
         let mut chosen = prefer.filter(|p| {
@@ -102,7 +101,7 @@ impl Cluster {
         let c = &self.colocations[colocation];
         let (other, score) = (c.primary, c.score);
         let optional = c.dependent_role >= Role::Promoted || (score < 0 && score > -base::INFINITY);
-        let archive = optional.then(|| self.rscs[rsc].allowed.clone());
+        let archive = optional.then(|| (*self.rscs[rsc].allowed).clone());
         if self.rscs[other].is(rf::UNASSIGNED) {
             self.assign(other, None, true);
         }

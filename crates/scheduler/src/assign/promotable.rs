@@ -160,7 +160,7 @@ impl Cluster {
     }
 
     pub(super) fn set_instance_roles(&mut self, clone: RscIx) {
-        for cell in &mut self.rscs[clone].allowed {
+        for cell in self.row_mut(clone) {
             cell.count = 0;
         }
         for instance in self.rscs[clone].children.clone() {
@@ -244,7 +244,7 @@ impl Cluster {
             self.set_next_unpromoted(instance);
             return;
         };
-        if let Some(cell) = slot_mut(&mut self.rscs[clone].allowed, chosen) {
+        if let Some(cell) = slot_mut(self.row_mut(clone), chosen) {
             cell.count += 1;
         }
         self.set_next_promoted(instance);

@@ -11,6 +11,13 @@ pub(crate) const NONNEGATIVE: u32 = 1 << 1;
 /// Ignore resources that can run nowhere.
 pub(crate) const ACTIVE: u32 = 1 << 2;
 
+/// Work that one decision spends on walks along colocations, in scores looked at. Circles have so many
+/// ways through them that walking all would not end; the reference tries nevertheless.
+const WALK_WORK: u64 = 100_000_000;
+
+/// Work of a step of such a walk, beside a score for each node.
+const STEP_WORK: u64 = 16;
+
 /// Marks a node whose score would have become negative.
 const WOULD_BE_NEGATIVE: i32 = base::INFINITY * -100;
 
@@ -48,7 +55,7 @@ impl Cluster {
     /// The row of a resource; for a later member of a group that is itself colocated explicitly,
     /// with what the group's location constraints say.
     fn row_for_matching(&mut self, colocation: Option<ColocIx>, rsc: RscIx) -> Row {
-        let row = self.rscs[rsc].allowed.clone();
+        let row = (*self.rscs[rsc].allowed).clone();
         let Some(c) = colocation.map(|c| &self.colocations[c]) else { return row };
         let Some(parent) = self.rscs[rsc].parent.filter(|p| self.is_group(Some(*p))) else { return row };
         if rsc != c.dependent || !c.explicit || self.rscs[parent].children.first() == Some(&rsc) {
@@ -62,7 +69,7 @@ impl Cluster {
             }
         }
         self.opts.trail = trail;
-        std::mem::replace(&mut self.rscs[rsc].allowed, row)
+        std::mem::replace(self.row_mut(rsc), row)
     }
 
     fn best_matching(&self, row: &Row, rsc: RscIx, attr: &str, value: Option<&str>, node: NodeIx) -> i32 {
@@ -85,7 +92,7 @@ impl Cluster {
         best
     }
 
-    fn allowed_on_one(&self, rsc: RscIx) -> bool {
+    pub(super) fn allowed_on_one(&self, rsc: RscIx) -> bool {
         self.rscs[rsc].allowed.iter().filter(|s| s.present && s.score >= 0).count() == 1
     }
 
@@ -102,8 +109,10 @@ impl Cluster {
         let (primary, dependent) =
             (self.colocations[colocation].primary, self.colocations[colocation].dependent);
         let row = self.row_for_matching(Some(colocation), source);
+        let by_name = attr == "#uname" && !self.config.have_remote_nodes;
         for node in row_nodes(work) {
-            let value = self.colocation_attr(node, &attr, target);
+            // By name, a node is its own match: no value is needed.
+            let value = if by_name { None } else { self.colocation_attr(node, &attr, target) };
             let score = self.best_matching(&row, source, &attr, value.as_deref(), node);
             if factor < 0.0
                 && score < 0
@@ -145,6 +154,20 @@ impl Cluster {
         if self.rscs[source].is(rf::UPDATING_NODES) {
             return;
         }
+        // So far behind finite scores that nothing is left of them.
+        if factor == 0.0 && nodes.is_some() && flags & NONNEGATIVE == 0 {
+            return;
+        }
+        let work = self.nodes.len() as u64 + STEP_WORK;
+        if self.walked > WALK_WORK && colocation.is_some_and(|c| !self.is_direct(c, target, flags)) {
+            return;
+        }
+        self.walked += work;
+        if self.walked > WALK_WORK && self.walked - work <= WALK_WORK {
+            self.warn(
+                "Too many colocations depend on each other: only direct ones are considered from now on",
+            );
+        }
         self.rscs[source].flags |= rf::UPDATING_NODES;
         if self.rscs[source].variant == Variant::Group {
             let members = &self.rscs[source].children;
@@ -173,7 +196,7 @@ impl Cluster {
                 self.add_matching(&mut work, source, target, colocation, factor, flags & NONNEGATIVE != 0);
                 (work, target)
             }
-            _ => (self.rscs[source].allowed.clone(), source),
+            _ => ((*self.rscs[source].allowed).clone(), source),
         };
         if self.any_up(&work) {
             let this_with = flags & THIS_WITH != 0;
@@ -214,6 +237,12 @@ impl Cluster {
         *nodes = Some(work);
     }
 
+    /// Whether a colocation is one of the resource's own that is looked at.
+    fn is_direct(&self, colocation: ColocIx, target: Option<RscIx>, flags: u32) -> bool {
+        let c = &self.colocations[colocation];
+        target.is_some_and(|t| t == if flags & THIS_WITH != 0 { c.dependent } else { c.primary })
+    }
+
     /// Lets the dependent of a colocation pull its primary.
     pub(crate) fn add_dependent_scores(&mut self, colocation: ColocIx, primary: RscIx) {
         if !self.has_influence(colocation, None) {
@@ -226,10 +255,12 @@ impl Cluster {
     pub(crate) fn pull(&mut self, colocation: ColocIx, primary: RscIx, flags: u32) {
         let c = &self.colocations[colocation];
         let (dependent, factor) = (c.dependent, c.score as f32 / base::INFINITY as f32);
-        let old = self.rscs[primary].allowed.clone();
-        let mut row = Some(old.clone());
-        self.add_colocated_scores(dependent, Some(primary), &mut row, Some(colocation), factor, flags);
-        self.rscs[primary].allowed = row.unwrap_or_default();
+        let mut row = if flags == ACTIVE { self.pulled(colocation, primary) } else { None };
+        if row.is_none() {
+            row = Some((*self.rscs[primary].allowed).clone());
+            self.add_colocated_scores(dependent, Some(primary), &mut row, Some(colocation), factor, flags);
+        }
+        let old = std::mem::replace(self.row_mut(primary), row.unwrap_or_default());
         self.note_changes(primary, &old, colocation);
     }
 

@@ -125,7 +125,7 @@ impl Cluster {
 
     /// Nodes of a row in the order in which the reference's hash table lists them: where nodes are
     /// equally good, its decisions depend on it.
-    fn hash_order(&self, row: &Row) -> Vec<NodeIx> {
+    pub(super) fn hash_order(&self, row: &Row) -> Vec<NodeIx> {
         crate::hash_order::order(&self.row_by_name(row), |node| &self.nodes[node].id)
     }
 

@@ -73,6 +73,7 @@ impl Cluster {
             return;
         }
         let (dependent, primary) = (new.dependent, new.primary);
+        self.forget_all_pulls();
         let ix = self.colocations.push(Colocation {
             id: new.id.into(),
             node_attribute: new.attribute.map_or(Str::lit("#uname"), Str::from),
@@ -255,7 +256,7 @@ impl Cluster {
         let with_previous = set.ordering.as_deref().is_none_or(|o| o.eq_ignore_ascii_case("group"));
         let role = set.role.as_deref();
         let mut previous: Option<RscIx> = None;
-        for (at, member) in set.members.iter().enumerate() {
+        for member in &set.members {
             let Some(rsc) = self.constraint_rsc(member) else {
                 self.error(format!(
                     "Ignoring {member} and later resources in set {set_id}: No such resource"
@@ -271,11 +272,13 @@ impl Cluster {
                 previous = Some(rsc);
                 continue;
             }
-            for earlier in set.members.iter().take(at) {
-                if *earlier == self.rscs[rsc].id {
+            // As in the reference: a member that is named by the instance of a clone never ends
+            // this, so its clone is kept away from all members of the set.
+            for other in &set.members {
+                if *other == self.rscs[rsc].id {
                     break;
                 }
-                if let Some(other) = self.constraint_rsc(earlier) {
+                if let Some(other) = self.constraint_rsc(other) {
                     self.colocate(&set_id, score, (rsc, role), (other, role), influence);
                 }
             }

@@ -277,7 +277,7 @@ impl Cluster {
         }
         let id = location.id.clone();
         for (node, cell) in &location.nodes {
-            let row = &mut self.rscs[rsc].allowed;
+            let row = self.row_mut(rsc);
             let old = slot(row, *node).map(|s| s.score);
             let mut exclusive = false;
             match slot_mut(row, *node) {

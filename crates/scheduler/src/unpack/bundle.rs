@@ -10,7 +10,7 @@ impl Cluster {
         let Some(plan) = self.plans.get(&self.rscs[rsc].xml).cloned().filter(|p| !p.invalid) else {
             return false;
         };
-        if plan.per_host == 1 {
+        if !plan.unique {
             self.rscs[rsc].flags &= !rf::UNIQUE;
         }
         let mut data = BundleData {
@@ -31,7 +31,8 @@ impl Cluster {
             self.bundle_instances(rsc, child, &instances);
         }
         self.rscs[rsc].bundle = Some(Box::new(data));
-        for (offset, part) in plan.parts.iter().enumerate() {
+        let count = if plan.clone.is_some() { instances.len() } else { plan.parts.len() };
+        for (offset, part) in plan.parts.iter().take(count).enumerate() {
             if !self.unpack_replica(rsc, offset, part, instances.get(offset).copied()) {
                 let id = self.rscs[rsc].id.clone();
                 self.error(format!("Failed unpacking resource {id}"));
@@ -131,7 +132,7 @@ impl Cluster {
 
     fn disallow(&mut self, rsc: RscIx, node: NodeIx) {
         self.set_score(rsc, node, -base::INFINITY, "only its own resource in a bundle node");
-        if let Some(cell) = slot_mut(&mut self.rscs[rsc].allowed, node) {
+        if let Some(cell) = slot_mut(self.row_mut(rsc), node) {
             cell.probe = ProbeMode::Never;
         }
         for child in self.rscs[rsc].children.clone() {
@@ -145,7 +146,7 @@ impl Cluster {
         put(&mut row, node, cell);
         self.replace_row(child, row, "inside its replica only");
         if let Some(parent) = self.rscs[child].parent {
-            let mut row = self.rscs[parent].allowed.clone();
+            let mut row = (*self.rscs[parent].allowed).clone();
             put(&mut row, node, Slot { score: -base::INFINITY, ..cell });
             self.replace_row(parent, row, "inside its replica only");
         }

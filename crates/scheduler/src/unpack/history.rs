@@ -1,6 +1,6 @@
 //! Resource history: which resource an entry is about, and what its operations say about it.
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, HistoryEntry};
 use crate::model::*;
 use crate::text::{
     Str, clone_strip, merge_sort, ms_to_s, op_key, parse_int, parse_transition_magic, parse_uint,
@@ -12,8 +12,11 @@ impl Cluster {
     pub(super) fn unpack_node_history(&mut self, node: NodeIx, state: NodeId) {
         let entries = self.lrm_entries(state);
         let mut removed_launched = false;
+        let mut known = Vec::with_capacity(entries.len());
         for entry in &entries {
             let rsc = self.unpack_lrm_resource(node, *entry);
+            let same_agent = rsc.filter(|r| !self.rscs[*r].is(rf::REMOVED) && self.same_agent(*r, *entry));
+            known.push(HistoryEntry { entry: *entry, same_agent });
             removed_launched |= rsc.is_some_and(|r| self.rscs[r].is(rf::REMOVED_LAUNCHED));
         }
         if removed_launched {
@@ -21,6 +24,13 @@ impl Cluster {
                 self.link_removed_launched(entry);
             }
         }
+        self.histories.insert(state, known);
+    }
+
+    fn same_agent(&self, rsc: RscIx, entry: NodeId) -> bool {
+        let (xml, id) = (self.rscs[rsc].xml, &self.rscs[rsc].id);
+        self.doc.attr(entry, "id") == Some(id)
+            && ["type", "class", "provider"].iter().all(|n| self.doc.attr(xml, n) == self.doc.attr(entry, n))
     }
 
     fn link_removed_launched(&mut self, entry: NodeId) {
@@ -217,9 +227,9 @@ impl Cluster {
             };
         }
         if let Some(rsc) = rsc {
-            let r = &mut self.rscs[rsc];
+            let r = &self.rscs[rsc];
             if &*r.id != id && r.history_id.as_deref() != Some(id) {
-                r.history_id = Some(id.into());
+                self.set_history_id(rsc, id);
             }
         }
         rsc
@@ -332,7 +342,7 @@ impl Cluster {
             }
         } else if self.rscs[rsc].history_id.as_ref().is_some_and(|id| id.contains(':')) {
             self.rscs[rsc].history_id = None;
-        } else {
+        } else if !self.rscs[rsc].action_index.others.is_empty() {
             for stop in self.rsc_actions(rsc, Some(node), "stop", false) {
                 self.actions[stop].flags |= af::OPTIONAL;
             }

@@ -94,7 +94,7 @@ impl Cluster {
         else {
             self.error(format!(
                 "Ignoring resource history entry {} without migrate_source and migrate_target",
-                history.id
+                doc.attr(history.xml, "id").unwrap_or("")
             ));
             return None;
         };
@@ -102,7 +102,7 @@ impl Cluster {
         if !here.eq_ignore_ascii_case(&self.nodes[history.node].name) {
             self.error(format!(
                 "Ignoring resource history entry {} that does not match its node",
-                history.id
+                doc.attr(history.xml, "id").unwrap_or("")
             ));
             return None;
         }

@@ -208,7 +208,7 @@ impl Cluster {
             assigned_score: 0,
             active_nodes: Vec::new(),
             probed: Vec::new(),
-            allowed: Row::new(),
+            allowed: OwnRow::default(),
             partial_source: None,
             partial_target: None,
             dangling: Vec::new(),
@@ -506,18 +506,20 @@ impl Cluster {
             return false;
         };
         data.child_xml = Some(child.id());
-        let count = data.max;
         self.rscs[rsc].clone = Some(Box::new(data));
         let unique = if self.rscs[rsc].is(rf::UNIQUE) { "true" } else { "false" };
         let meta = &mut self.rscs[rsc].meta;
         meta.add(Str::lit("resource-stickiness"), Str::lit("1"));
         meta.set(Str::lit("globally-unique"), Str::lit(unique));
-        for _ in 0..count.max(1) {
+        // At least one; the first one may show that there can be fewer than was asked for.
+        loop {
             if self.create_clone_child(rsc).is_none() {
                 return false;
             }
+            if self.rscs[rsc].clone.as_ref().is_none_or(|data| data.total >= data.max) {
+                return true;
+            }
         }
-        true
     }
 
     /// Adds an instance to a clone; one too many is a removed instance.

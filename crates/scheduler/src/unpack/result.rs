@@ -43,10 +43,14 @@ pub(super) struct History {
     pub rsc: RscIx,
     pub node: NodeIx,
     pub xml: NodeId,
-    pub id: Str,
-    pub key: Str,
-    pub task: Str,
+    pub task: &'static str,
     pub interval_ms: u32,
+    /// A monitor that does not recur.
+    pub probe: bool,
+    /// A probe whose failure only says that the resource cannot be there.
+    masked: bool,
+    /// The entry that is kept for the last failure.
+    last_failure: bool,
     pub expected: i32,
     pub exit: i32,
     pub status: i32,
@@ -132,33 +136,49 @@ impl Cluster {
     }
 
     fn read_op(&mut self, rsc: RscIx, node: NodeIx, op: NodeId) -> Option<History> {
+        // A large cluster has a million of these: each attribute is looked at once.
+        let (mut id, mut task, mut status, mut exit, mut interval, mut key) =
+            (None, None, None, None, None, None);
         let doc = self.doc.clone();
-        let attr = |name: &str| doc.attr(op, name);
-        let (id, task) = (attr("id")?, attr("operation")?);
-        if !TASKS.contains(&task) {
-            return None;
+        for (name, value) in doc.attrs(op) {
+            *match name {
+                "id" => &mut id,
+                "operation" => &mut task,
+                "op-status" => &mut status,
+                "rc-code" => &mut exit,
+                "interval" => &mut interval,
+                "transition-key" => &mut key,
+                _ => continue,
+            } = Some(value);
         }
-        let number = |name: &str, low: i64, high: i64| {
-            attr(name).and_then(parse_int).filter(|v| (low..=high).contains(v)).map(|v| v as i32)
+        let (id, task) = (id?, task?);
+        let task = TASKS.into_iter().find(|known| *known == task)?;
+        let number = |text: Option<&str>, low: i64, high: i64| {
+            text.and_then(parse_int).filter(|v| (low..=high).contains(v)).map(|v| v as i32)
         };
-        let status = number("op-status", i64::from(exec::PENDING), i64::from(exec::MAX));
+        let (raw_status, raw_exit) = (status.and_then(parse_int), exit.and_then(parse_int));
+        let status = number(status, i64::from(exec::PENDING), i64::from(exec::MAX));
         let Some(status) = status.filter(|s| *s != exec::CANCELLED) else {
             self.error(format!("Ignoring resource history entry {id} with invalid op-status"));
             return None;
         };
-        let Some(exit) = number("rc-code", 0, 255) else {
+        let Some(exit) = number(exit, 0, 255) else {
             self.error(format!("Ignoring resource history entry {id} with invalid rc-code"));
             return None;
         };
+        let interval_ms = parse_uint(interval);
+        let probe = task == "monitor" && interval_ms == 0;
         Some(History {
             rsc,
             node,
             xml: op,
-            id: id.into(),
-            key: self.op_key_of(op).into(),
-            task: task.into(),
-            interval_ms: parse_uint(attr("interval")),
-            expected: self.target_rc(op),
+            task,
+            interval_ms,
+            probe,
+            masked: probe
+                && (matches!(raw_exit, Some(2 | 5)) || raw_status == Some(i64::from(exec::NOT_INSTALLED))),
+            last_failure: id.ends_with("_last_failure_0"),
+            expected: key.and_then(parse_transition_key).map_or(-1, |k| k.target_rc),
             exit,
             status,
         })
@@ -188,7 +208,7 @@ impl Cluster {
     }
 
     fn masks_probe_failure(&self, history: &History) -> bool {
-        !self.is_bundled(history.rsc) && self.is_masked_probe(history.xml)
+        history.masked && !self.is_bundled(history.rsc)
     }
 
     /// Adds a failure to the list that status displays show.
@@ -197,10 +217,9 @@ impl Cluster {
             return;
         }
         let node = self.nodes[history.node].name.clone();
-        let known = self
-            .failed
-            .iter()
-            .any(|f| self.op_key_of(f.xml) == &*history.key && f.node.eq_ignore_ascii_case(&node));
+        let key = self.op_key_of(history.xml);
+        let known =
+            self.failed.iter().any(|f| self.op_key_of(f.xml) == key && f.node.eq_ignore_ascii_case(&node));
         if !known {
             let rsc = self.rscs[history.rsc].id.clone();
             self.failed.push(crate::cluster::FailedOp { xml: history.xml, node, rsc });
@@ -208,11 +227,11 @@ impl Cluster {
     }
 
     fn failure_handling(&mut self, history: &History) -> (OnFail, Role) {
-        let (rsc, task) = (history.rsc, history.task.clone());
-        let config = self.op_config(rsc, &task, history.interval_ms, true).map(|op| op.xml);
-        let meta = self.action_meta(rsc, Some(history.node), &task, history.interval_ms, config);
-        let on_fail = self.parse_on_fail(rsc, &task, history.interval_ms, meta.get("on-fail"));
-        (on_fail, self.role_after_failure(rsc, &task, on_fail))
+        let (rsc, task) = (history.rsc, history.task);
+        let config = self.op_config(rsc, task, history.interval_ms, true).map(|op| op.xml);
+        let meta = self.action_meta(rsc, Some(history.node), task, history.interval_ms, config);
+        let on_fail = self.parse_on_fail(rsc, task, history.interval_ms, meta.get("on-fail"));
+        (on_fail, self.role_after_failure(rsc, task, on_fail))
     }
 
     fn note_failure(
@@ -225,9 +244,9 @@ impl Cluster {
     ) {
         let (rsc, node) = (history.rsc, history.node);
         *last_failure = Some(history.xml);
-        let is_probe = self.is_probe(history.xml);
+        let is_probe = history.probe;
         if self.config.symmetric || history.exit != ocf::NOT_INSTALLED {
-            let what = if is_probe { "probe" } else { &history.task };
+            let what = if is_probe { "probe" } else { history.task };
             self.warn(format!(
                 "Unexpected result ({}) was recorded for {what} of {} on {}",
                 base::ExitCode(history.exit).text(),
@@ -237,7 +256,7 @@ impl Cluster {
             self.record_failed(history);
         }
         *on_fail = (*on_fail).max(strategy);
-        match &*history.task {
+        match history.task {
             "stop" => self.location(rsc, Some(node), -base::INFINITY, "__stop_fail__"),
             "migrate_to" => self.migrate_to_failed(history),
             "migrate_from" => self.migrate_from_failed(history),
@@ -320,7 +339,7 @@ impl Cluster {
             }
             _ => return,
         }
-        let is_probe = self.is_probe(history.xml);
+        let is_probe = history.probe;
         history.status =
             if history.expected >= 0 && history.exit == history.expected { exec::DONE } else { exec::ERROR };
         self.remap_exit(history, on_fail, expired, is_probe);
@@ -375,14 +394,15 @@ impl Cluster {
     /// Whether a failure is so old that it does not count any more. Schedules what clears it.
     fn op_expired(&mut self, history: &mut History) -> bool {
         let (rsc, node, op) = (history.rsc, history.node, history.xml);
-        let is_last_failure = history.id.ends_with("_last_failure_0");
+        let is_last_failure = history.last_failure;
         if history.status == exec::NOT_INSTALLED {
             return false;
         }
         let (mut expired, mut unexpired_count, mut clear) = (false, 0, false);
         let timeout_s = i64::from(ms_to_s(self.rscs[rsc].failure_timeout_ms));
-        let last_run = self.doc.attr(op, "last-rc-change").and_then(parse_int);
-        if let Some(last_run) = last_run.filter(|_| timeout_s > 0) {
+        if timeout_s > 0
+            && let Some(last_run) = self.doc.attr(op, "last-rc-change").and_then(parse_int)
+        {
             let now = self.now_s();
             expired = now >= last_run + timeout_s && !self.ignores_failure_timeout(history);
             let count = self.fail_count(node, rsc, true, false, Some(op));
@@ -488,7 +508,7 @@ impl Cluster {
             return;
         }
         let rsc = history.rsc;
-        match &*history.task {
+        match history.task {
             "start" => {
                 self.rscs[rsc].flags |= rf::START_PENDING;
                 self.set_active(rsc);
@@ -503,9 +523,9 @@ impl Cluster {
             }
             _ => {}
         }
-        let probe = history.task == "monitor" && history.interval_ms == 0;
+        let probe = history.probe;
         if self.rscs[rsc].pending_action.is_none() && !probe {
-            self.rscs[rsc].pending_action = Some(history.task.clone());
+            self.rscs[rsc].pending_action = Some(Str::lit(history.task));
             self.rscs[rsc].pending_node = Some(history.node);
         }
     }
@@ -513,7 +533,7 @@ impl Cluster {
     fn failure_is_newer(&self, history: &History, last_failure: Option<NodeId>) -> bool {
         let Some(failure) = last_failure else { return false };
         let number = |op: NodeId, name: &str| self.doc.attr(op, name).and_then(parse_int);
-        let same = self.doc.attr(failure, "operation") == Some(&*history.task)
+        let same = self.doc.attr(failure, "operation") == Some(history.task)
             && number(failure, "interval") == Some(i64::from(history.interval_ms));
         let this = number(history.xml, "last-rc-change");
         let other = number(failure, "last-rc-change");
@@ -535,9 +555,9 @@ impl Cluster {
         } else if exit == ocf::NOT_RUNNING {
             forget = true;
         } else {
-            match &*history.task {
+            match history.task {
                 "monitor" => {
-                    forget = last_failure.is_some_and(|f| self.op_key_of(f) == &*history.key);
+                    forget = last_failure.is_some_and(|f| self.op_key_of(f) == self.op_key_of(history.xml));
                     if self.rscs[rsc].role < Role::Started {
                         self.set_active(rsc);
                     }
