@@ -385,3 +385,77 @@ fn the_fast_profile() {
     println!("fast profile: {took_ms} ms");
     assert!(took_ms < 45 + 250, "{took_ms} ms");
 }
+
+/// Debian's corosync-qdevice and corosync-qnetd give a ring of ours their vote, and only to one half.
+#[test]
+fn a_quorum_device_breaks_the_tie() {
+    for program in ["/usr/sbin/corosync-qdevice", "/usr/bin/corosync-qnetd"] {
+        if !Path::new(program).exists() {
+            println!("LEFT OUT: {program} is not installed");
+            return;
+        }
+    }
+    let device = "device {\n model: net\n votes: 1\n timeout: 3000\n sync_timeout: 5000\n \
+                  net {\n host: 172.31.0.1\n tls: off\n algorithm: ffsplit\n }\n }";
+    let Some(mut ring) = Ring::prepare("device", &[OURS, OURS], "transport: udpu", device) else { return };
+    let background = |ring: &mut Ring, host: &str, line: &str| {
+        let mut command = ring.lab.command(host, &["/bin/sh", "-c", line]);
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        ring.daemons.push(command.spawn().unwrap());
+    };
+    background(&mut ring, "host", "mkdir -p /run/corosync-qnetd; exec /usr/bin/corosync-qnetd -f -s off");
+    for node in [1, 2] {
+        ring.start(node);
+    }
+    ring.agree(&[1, 2]);
+    for host in ["nodo1", "nodo2"] {
+        background(&mut ring, host, "mkdir -p /run/corosync-qdevice; exec /usr/sbin/corosync-qdevice -f");
+    }
+    let says = |ring: &Ring, node, text: &str| ring.run(node, "corosync-quorumtool").1.contains(text);
+    ring.until("the device has voted", |ring| [1, 2].iter().all(|n| says(ring, *n, "Total votes:      3")));
+    ring.lab.cut("nodo2").unwrap();
+    ring.until("the device votes for one half only", |ring| {
+        says(ring, 1, "Quorate:          Yes") && says(ring, 2, "Quorate:          No")
+    });
+    assert!(says(&ring, 1, "Total votes:      2") && says(&ring, 1, "Flags:            Quorate Qdevice"));
+    ring.lab.heal("nodo2").unwrap();
+    ring.until("all votes are back", |ring| [1, 2].iter().all(|n| says(ring, *n, "Total votes:      3")));
+}
+
+/// The whole of Debian's Pacemaker on our engine: floating address, standby, failover.
+#[test]
+fn the_reference_manager_on_our_engine() {
+    const MANAGER: &str = "/usr/sbin/pacemakerd";
+    if !Path::new(MANAGER).exists() {
+        println!("LEFT OUT: {MANAGER} is not installed (package pacemaker)");
+        return;
+    }
+    let Some(mut ring) = Ring::up("manager", &[OURS, OURS], "transport: udpu") else { return };
+    for host in ["nodo1", "nodo2"] {
+        let mut command = ring.lab.command(host, &[MANAGER, "-f"]);
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        ring.daemons.push(command.spawn().unwrap());
+    }
+    ring.until("both nodes are online", |ring| {
+        ring.run(1, "/usr/sbin/crm_mon -1").1.contains("Online: [ nodo1 nodo2 ]")
+    });
+    for line in [
+        "/usr/sbin/crm_attribute -n stonith-enabled -v false",
+        "/usr/sbin/crm_attribute -n no-quorum-policy -v ignore",
+        "/usr/sbin/cibadmin -C -o resources -X '<primitive id=\"VIP\" class=\"ocf\" provider=\"heartbeat\" \
+         type=\"IPaddr2\"><instance_attributes id=\"a\"><nvpair id=\"b\" name=\"ip\" value=\"172.31.0.100\"/>\
+         <nvpair id=\"c\" name=\"cidr_netmask\" value=\"16\"/></instance_attributes><operations>\
+         <op id=\"d\" name=\"monitor\" interval=\"5s\"/></operations></primitive>'",
+    ] {
+        ring.ok(1, line);
+    }
+    let has = |ring: &Ring, node| ring.run(node, "ip -4 -o addr show").1.contains(" 172.31.0.100/");
+    ring.until("one node has the address", |ring| has(ring, 1) != has(ring, 2));
+    let holder = if has(&ring, 1) { 1 } else { 2 };
+    let other = 3 - holder;
+    ring.ok(1, &format!("/usr/sbin/crm_standby -N nodo{holder} -v on"));
+    ring.until("the address has moved", |ring| has(ring, other) && !has(ring, holder));
+    ring.ok(1, &format!("/usr/sbin/crm_standby -N nodo{holder} -v off"));
+    ring.lab.kill(&format!("nodo{other}")).unwrap();
+    ring.until("the address is taken over", |ring| has(ring, holder));
+}
