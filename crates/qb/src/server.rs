@@ -19,9 +19,10 @@ const MAX_PENDING: usize = 128;
 const ACCEPTS_PER_TURN: usize = 16;
 /// Requests taken from one connection per [`Server::dispatch`].
 const REQUESTS_PER_TURN: usize = 32;
-/// Queued bytes from which on a client lags, and how long after its last step it still counts as reading.
+/// Queued bytes from which on a client lags, and how long after its last step it still counts as reading. A client that
+/// is held up while it waits for answers to its own requests does not read; this must be short enough not to matter then.
 const LAGGING_BYTES: usize = 2 * 1024 * 1024;
-const LAGGING_FOR_NS: u64 = 200_000_000;
+const LAGGING_FOR_NS: u64 = 20_000_000;
 /// First and longest pause between two attempts to empty the queue of a client whose ring is full.
 const RETRY_MIN: Duration = Duration::from_millis(1);
 const RETRY_MAX: Duration = Duration::from_millis(50);

@@ -572,6 +572,12 @@ impl Totem {
         &self.stats
     }
 
+    /// Time since the token was here last.
+    #[must_use]
+    pub fn since_token(&self, now: Instant) -> Duration {
+        now.since(self.last_token_at)
+    }
+
     /// Own node id.
     #[must_use]
     pub fn nodeid(&self) -> u32 {

@@ -114,6 +114,7 @@ impl Totem {
         if !is_current {
             return;
         }
+        self.note_visit();
         self.watch_activity(&token);
         if self.state == State::Operational {
             self.release_messages(token.aru);
@@ -145,6 +146,20 @@ impl Totem {
             return;
         }
         self.forward_token(token);
+    }
+
+    /// Averages for the statistics: each visit counts for a hundredth.
+    fn note_visit(&mut self) {
+        const VISITS: u32 = 100;
+        let interval = self.now.since(self.last_token_at);
+        let stats = &mut self.stats;
+        stats.mean_token_interval = if stats.mean_token_interval.is_zero() {
+            interval
+        } else {
+            (stats.mean_token_interval * (VISITS - 1) + interval) / VISITS
+        };
+        let backlog = u64::from(stats.mean_backlog) * u64::from(VISITS - 1) + u64::from(self.backlog);
+        stats.mean_backlog = u32::try_from(backlog / u64::from(VISITS)).unwrap_or(u32::MAX);
     }
 
     fn watch_activity(&mut self, token: &OrfToken) {

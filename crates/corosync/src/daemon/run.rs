@@ -252,7 +252,7 @@ impl Daemon {
     fn refresh_stats(&mut self, now: Instant) {
         self.counters.connections = u64::try_from(self.servers.connections()).unwrap_or(u64::MAX);
         self.counters.send_failures = self.transport.send_failures();
-        let mut values = stats::collect(&self.ring, self.counters);
+        let mut values = stats::collect(&self.ring, self.counters, now);
         self.transport.add_stats(&mut values, now);
         self.engine.set_stats(values);
     }

@@ -23,6 +23,7 @@
 #include <corosync/votequorum.h>
 
 static uint32_t me;
+/* Nodes with a process in the group. */
 static unsigned int members;
 static unsigned long received, damaged;
 static uint64_t order = 14695981039346656037ull;
@@ -69,8 +70,16 @@ static void change(cpg_handle_t handle, const struct cpg_name *group, const stru
 		   size_t count, const struct cpg_address *left, size_t left_count,
 		   const struct cpg_address *joined, size_t joined_count)
 {
-	(void)handle; (void)group; (void)list; (void)left; (void)left_count; (void)joined; (void)joined_count;
-	members = count;
+	(void)handle; (void)group; (void)left; (void)left_count; (void)joined; (void)joined_count;
+	members = 0;
+	for (size_t i = 0; i < count; i++) {
+		size_t earlier = 0;
+
+		while (earlier < i && list[earlier].nodeid != list[i].nodeid) {
+			earlier++;
+		}
+		members += earlier == i;
+	}
 }
 
 static void fail(const char *what, cs_error_t error)
@@ -339,7 +348,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (argc == 2 && strcmp(argv[1], "die") == 0) {
-		join("exchange");
+		join("another");
 		abort();
 	}
 	fprintf(stderr, "usage: see the source\n");
