@@ -128,6 +128,13 @@ impl Transport {
         }
     }
 
+    /// To be called after the last [`Transport::send`] of a turn.
+    pub fn flush(&mut self) {
+        if let Carrier::Sockets(sockets) = &mut self.0 {
+            sockets.flush();
+        }
+    }
+
     /// Takes what has arrived: a bounded number of packets, or all that waited during a pause.
     pub fn receive(&mut self, now: Instant, everything: bool) -> Received {
         match &mut self.0 {

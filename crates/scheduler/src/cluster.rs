@@ -143,6 +143,8 @@ pub struct Cluster {
     /// Orderings of actions that have many: flags by first and then.
     pub(crate) related: FastMap<(ActIx, ActIx), u32>,
     pub(crate) by_id: FastMap<Str, RscIx>,
+    /// Resources that the history has, or once had, under another name.
+    pub(crate) by_history: FastMap<Str, Vec<RscIx>>,
     pub(crate) node_by_name: HashMap<String, NodeIx>,
     pub(crate) templates: HashMap<Str, Vec<Str>>,
     pub(crate) tags: HashMap<Str, Vec<Str>>,
@@ -158,6 +160,8 @@ pub struct Cluster {
     pub(crate) node_states: HashMap<Str, NodeId>,
     pub(crate) ops_cache: HashMap<NodeId, Arc<Vec<OpConfig>>>,
     pub(crate) history_cache: HashMap<NodeId, HashMap<Str, Vec<NodeId>>>,
+    /// Work so far on walks along colocations, in scores looked at.
+    pub walked: u64,
     pub(crate) pulls: crate::assign::pulls::Pulls,
     /// What the histories were found to be about, by the node's state.
     pub(crate) histories: HashMap<NodeId, Vec<HistoryEntry>>,
@@ -209,6 +213,7 @@ impl Cluster {
             singletons: FastMap::default(),
             related: FastMap::default(),
             by_id: FastMap::default(),
+            by_history: FastMap::default(),
             node_by_name: HashMap::new(),
             templates: HashMap::new(),
             tags: HashMap::new(),
@@ -223,6 +228,7 @@ impl Cluster {
             node_states: HashMap::new(),
             ops_cache: HashMap::new(),
             history_cache: HashMap::new(),
+            walked: 0,
             pulls: Default::default(),
             histories: HashMap::new(),
         }
@@ -648,7 +654,24 @@ impl Cluster {
         if let Some(found) = self.by_id.get(id) {
             return Some(*found);
         }
-        self.top.iter().find_map(|r| self.find_history(*r, id))
+        let named: Vec<RscIx> = self.by_history.get(id)?.to_vec();
+        let top = |rsc: RscIx| self.top_of(rsc, true);
+        match named.split_first() {
+            Some((first, rest)) if rest.iter().all(|r| top(*r) == top(*first)) => {
+                self.find_history(top(*first), id)
+            }
+            _ => self.top.iter().find_map(|r| self.find_history(*r, id)),
+        }
+    }
+
+    /// Remembers under what name the history knows a resource.
+    pub(crate) fn set_history_id(&mut self, rsc: RscIx, id: &str) {
+        let id = Str::from(id);
+        let named = self.by_history.entry(id.clone()).or_default();
+        if !named.contains(&rsc) {
+            named.push(rsc);
+        }
+        self.rscs[rsc].history_id = Some(id);
     }
 
     fn find_history(&self, rsc: RscIx, id: &str) -> Option<RscIx> {

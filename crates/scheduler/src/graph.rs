@@ -96,7 +96,18 @@ impl Cluster {
         keep
     }
 
-    pub(crate) fn graph_has_loop(&mut self, init: ActIx, action: ActIx, at: usize) -> bool {
+    /// Whether an action is, by this input, among the inputs of its own inputs.
+    pub(crate) fn graph_has_loop(&mut self, action: ActIx, at: usize) -> bool {
+        let mut marked = Vec::new();
+        let found = self.leads_back(action, action, at, &mut marked);
+        for action in marked {
+            self.actions[action].flags &= !af::DETECT_LOOP;
+        }
+        found
+    }
+
+    /// Looks at each action once: what did not lead back before does not do so by another way.
+    fn leads_back(&mut self, init: ActIx, action: ActIx, at: usize, marked: &mut Vec<ActIx>) -> bool {
         let Some(input) = self.actions[action].before.get(at).copied() else { return false };
         if self.actions[input.action].is(af::DETECT_LOOP) || !self.input_in_graph(action, at) {
             return false;
@@ -105,15 +116,9 @@ impl Cluster {
             return true;
         }
         self.actions[input.action].flags |= af::DETECT_LOOP;
-        let mut found = false;
-        for next in (0..self.actions[input.action].before.len()).rev() {
-            if self.graph_has_loop(init, input.action, next) {
-                found = true;
-                break;
-            }
-        }
-        self.actions[input.action].flags &= !af::DETECT_LOOP;
-        found
+        marked.push(input.action);
+        let inputs = self.actions[input.action].before.len();
+        (0..inputs).rev().any(|next| self.leads_back(init, input.action, next, marked))
     }
 
     /// Merges several orderings with the same action; the rest is sorted by id.

@@ -318,13 +318,12 @@ impl Fake {
         if self.doc.attr(block, "id").is_none() {
             self.doc.set_attr(block, "id", &id);
         }
-        let known =
-            self.doc.element(block).children().find(|e| e.attr("name") == Some(name)).map(Element::id);
         let block_id = self.doc.attr(block, "id").unwrap_or("").to_string();
-        let pair = known.unwrap_or_else(|| {
-            let pair_id = format!("{block_id}-{}", name.replace('#', "."));
-            self.doc.append_with(block, "nvpair", &[("id", &pair_id), ("name", name)])
-        });
+        let pair_id = format!("{block_id}-{}", name.replace('#', "."));
+        let pairs = self.doc.element(block).children();
+        let known = pairs.filter(|e| e.attr("id") == Some(&pair_id)).last().map(Element::id);
+        let pair = known
+            .unwrap_or_else(|| self.doc.append_with(block, "nvpair", &[("id", &pair_id), ("name", name)]));
         self.doc.set_attr(pair, "value", value);
     }
 

@@ -126,7 +126,7 @@ pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<usize> {
     usize::try_from(n).map_err(|_| crate::last_errno())
 }
 
-fn set_option(socket: impl AsFd, level: i32, name: i32, value: i32) -> Result<()> {
+pub(crate) fn set_option(socket: impl AsFd, level: i32, name: i32, value: i32) -> Result<()> {
     let length = size_of::<i32>() as libc::socklen_t;
     let raw = socket.as_fd().as_raw_fd();
     // SAFETY: the option value is an int that lives for the call.
@@ -225,7 +225,7 @@ pub fn next_queued_error(socket: impl AsFd) -> Result<Option<QueuedError>> {
     Ok(Some(QueuedError { errno, destination: socket_address(&address), info }))
 }
 
-fn socket_address(raw: &libc::sockaddr_storage) -> Option<std::net::SocketAddr> {
+pub(crate) fn socket_address(raw: &libc::sockaddr_storage) -> Option<std::net::SocketAddr> {
     // SAFETY: the storage is large and aligned enough for either kind, which its family names.
     unsafe {
         match i32::from(raw.ss_family) {
@@ -244,7 +244,7 @@ fn socket_address(raw: &libc::sockaddr_storage) -> Option<std::net::SocketAddr> 
     }
 }
 
-fn raw_address(address: std::net::SocketAddr) -> (libc::sockaddr_storage, libc::socklen_t) {
+pub(crate) fn raw_address(address: std::net::SocketAddr) -> (libc::sockaddr_storage, libc::socklen_t) {
     let address = socket2::SockAddr::from(address);
     // SAFETY: sockaddr_storage is plain data for which all zeroes is valid; socket2 writes at most its size.
     let mut raw: libc::sockaddr_storage = unsafe { std::mem::zeroed() };

@@ -1,6 +1,5 @@
 //! The rotating token: total order, retransmission, flow control, holding.
 
-use core::time::Duration;
 use std::sync::Arc;
 
 use crate::RingId;
@@ -14,10 +13,9 @@ use crate::wire::{
 
 impl Totem {
     pub(crate) fn restart_token_timer(&mut self) {
-        let timing = &self.config.timing;
-        self.timers.start(Timer::Token, self.now, timing.token);
-        if timing.token_warning > Duration::ZERO {
-            self.timers.start(Timer::Warning, self.now, timing.token_warning);
+        self.timers.start(Timer::Token, self.now, self.token_timeout());
+        if let Some(after) = self.token_warning() {
+            self.timers.start(Timer::Warning, self.now, after);
         }
         self.last_token_at = self.now;
     }
@@ -29,8 +27,8 @@ impl Totem {
     pub(crate) fn token_late(&mut self) {
         let late = self.now.since(self.last_token_at);
         self.note(Level::Notice, format!("Token has not been received in {} ms", late.as_millis()));
-        if self.config.timing.token_warning > Duration::ZERO {
-            self.timers.start(Timer::Warning, self.now, self.config.timing.token_warning);
+        if let Some(after) = self.token_warning() {
+            self.timers.start(Timer::Warning, self.now, after);
         }
     }
 
@@ -231,9 +229,9 @@ impl Totem {
     }
 
     fn allowed_messages(&mut self, token: &OrfToken) -> u32 {
-        let window = self.config.window_size;
+        let (window, most) = self.window();
         let free = window.checked_sub(token.fcc).unwrap_or(window);
-        let allowed = self.config.max_messages.min(free);
+        let allowed = most.min(free);
         self.backlog = self.backlog_now();
         let total = token.backlog.wrapping_add(self.backlog).wrapping_sub(self.last_backlog);
         let share = window.wrapping_mul(self.last_backlog).checked_div(total).unwrap_or(0);
@@ -292,11 +290,8 @@ impl Totem {
     }
 
     fn window_is_full(&self, allowed: u32, token_seq: u32) -> bool {
-        let limit = self
-            .last_released
-            .wrapping_add(WINDOW)
-            .wrapping_sub(allowed)
-            .wrapping_sub(self.config.window_size);
+        let limit =
+            self.last_released.wrapping_add(WINDOW).wrapping_sub(allowed).wrapping_sub(self.window().0);
         before(limit, token_seq)
     }
 

@@ -1,6 +1,7 @@
 //! Comparison of nodes and of resources.
 
 use crate::cluster::{Cluster, Placement};
+use crate::fast_hash::FastMap;
 use crate::model::*;
 use crate::text::merge_sort;
 use std::cmp::Ordering as Cmp;
@@ -60,32 +61,50 @@ impl Cluster {
         let mut nodes = self.node_order.clone();
         self.sort_nodes(&mut nodes, &base_row, None);
         let mut top = self.top.clone();
-        merge_sort(&mut top, &mut |a, b| self.compare_resources(a, b, &nodes));
+        // Nothing is assigned yet: what a resource and its colocations want stays the same.
+        let mut rows = FastMap::default();
+        merge_sort(&mut top, &mut |a, b| self.compare_resources(a, b, &nodes, &mut rows));
         self.top = top;
     }
 
-    fn compare_resources(&mut self, a: RscIx, b: RscIx, nodes: &[NodeIx]) -> Cmp {
+    fn wanted_row(&mut self, rsc: RscIx) -> Option<Row> {
+        let mut row = None;
+        self.add_colocated_scores(rsc, None, &mut row, None, 1.0, super::scores::THIS_WITH);
+        row
+    }
+
+    fn compare_resources(
+        &mut self,
+        a: RscIx,
+        b: RscIx,
+        nodes: &[NodeIx],
+        rows: &mut FastMap<RscIx, Option<Row>>,
+    ) -> Cmp {
         let order = self.rscs[b].priority.cmp(&self.rscs[a].priority);
         if order != Cmp::Equal || nodes.is_empty() {
             return order;
         }
-        let (mut row_a, mut row_b) = (None, None);
-        self.add_colocated_scores(a, None, &mut row_a, None, 1.0, super::scores::THIS_WITH);
-        self.add_colocated_scores(b, None, &mut row_b, None, 1.0, super::scores::THIS_WITH);
+        for rsc in [a, b] {
+            if !rows.contains_key(&rsc) {
+                rows.insert(rsc, self.wanted_row(rsc));
+            }
+        }
+        let row = |rsc: RscIx| rows.get(&rsc).and_then(Option::as_ref);
+        let (row_a, row_b) = (row(a), row(b));
         let current = |this: &Cluster, rsc: RscIx| {
             (!this.rscs[rsc].active_nodes.is_empty()).then(|| this.current_node(rsc)).flatten()
         };
-        let score = |row: &Option<Row>, node: Option<NodeIx>| {
-            let cell = row.as_ref().zip(node).and_then(|(row, node)| slot(row, node));
+        let score = |row: Option<&Row>, node: Option<NodeIx>| {
+            let cell = row.zip(node).and_then(|(row, node)| slot(row, node));
             cell.map_or(-base::INFINITY, |c| c.score)
         };
         let (here_a, here_b) = (current(self, a), current(self, b));
-        let order = score(&row_b, here_b).cmp(&score(&row_a, here_a));
+        let order = score(row_b, here_b).cmp(&score(row_a, here_a));
         if order != Cmp::Equal {
             return order;
         }
         for node in nodes {
-            let order = score(&row_b, Some(*node)).cmp(&score(&row_a, Some(*node)));
+            let order = score(row_b, Some(*node)).cmp(&score(row_a, Some(*node)));
             if order != Cmp::Equal {
                 return order;
             }

@@ -11,6 +11,13 @@ pub(crate) const NONNEGATIVE: u32 = 1 << 1;
 /// Ignore resources that can run nowhere.
 pub(crate) const ACTIVE: u32 = 1 << 2;
 
+/// Work that one decision spends on walks along colocations, in scores looked at. Circles have so many
+/// ways through them that walking all would not end; the reference tries nevertheless.
+const WALK_WORK: u64 = 100_000_000;
+
+/// Work of a step of such a walk, beside a score for each node.
+const STEP_WORK: u64 = 16;
+
 /// Marks a node whose score would have become negative.
 const WOULD_BE_NEGATIVE: i32 = base::INFINITY * -100;
 
@@ -151,6 +158,16 @@ impl Cluster {
         if factor == 0.0 && nodes.is_some() && flags & NONNEGATIVE == 0 {
             return;
         }
+        let work = self.nodes.len() as u64 + STEP_WORK;
+        if self.walked > WALK_WORK && colocation.is_some_and(|c| !self.is_direct(c, target, flags)) {
+            return;
+        }
+        self.walked += work;
+        if self.walked > WALK_WORK && self.walked - work <= WALK_WORK {
+            self.warn(
+                "Too many colocations depend on each other: only direct ones are considered from now on",
+            );
+        }
         self.rscs[source].flags |= rf::UPDATING_NODES;
         if self.rscs[source].variant == Variant::Group {
             let members = &self.rscs[source].children;
@@ -218,6 +235,12 @@ impl Cluster {
             }
         }
         *nodes = Some(work);
+    }
+
+    /// Whether a colocation is one of the resource's own that is looked at.
+    fn is_direct(&self, colocation: ColocIx, target: Option<RscIx>, flags: u32) -> bool {
+        let c = &self.colocations[colocation];
+        target.is_some_and(|t| t == if flags & THIS_WITH != 0 { c.dependent } else { c.primary })
     }
 
     /// Lets the dependent of a colocation pull its primary.

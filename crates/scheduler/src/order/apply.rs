@@ -129,7 +129,7 @@ impl Cluster {
                 let looped = input.flags == ar::IF_ON_SAME_NODE_OR_TARGET
                     && self.actions[action].rsc.is_some()
                     && self.actions[action].task == "migrate_to"
-                    && self.graph_has_loop(action, action, at);
+                    && self.graph_has_loop(action, at);
                 if (guest || looped)
                     && let Some(input) = self.actions[action].before.get_mut(at)
                 {

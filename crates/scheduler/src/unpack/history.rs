@@ -227,9 +227,9 @@ impl Cluster {
             };
         }
         if let Some(rsc) = rsc {
-            let r = &mut self.rscs[rsc];
+            let r = &self.rscs[rsc];
             if &*r.id != id && r.history_id.as_deref() != Some(id) {
-                r.history_id = Some(id.into());
+                self.set_history_id(rsc, id);
             }
         }
         rsc

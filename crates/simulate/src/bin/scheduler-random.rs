@@ -1,8 +1,9 @@
 //! Decides random clusters and compares with the reference's crm_simulate.
 
 use simulate::random::{Reference, Step, Verdict, history, installed, minimise};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use xml::Document;
 
 const USAGE: &str = "\
 scheduler-random [--seeds N] [--first SEED] [--steps N] [--reference PROGRAM] [--keep DIR] [--small]
@@ -12,6 +13,7 @@ scheduler-random [--seeds N] [--first SEED] [--steps N] [--reference PROGRAM] [-
   --steps N       decisions of each history (4)
   --reference P   crm_simulate to compare with (RELEVO_REFERENCE_CRM_SIMULATE, /usr/sbin/crm_simulate)
   --keep DIR      write inputs whose answers differ, and the differences, to this directory
+  --inputs DIR    start from each .xml of this directory instead, once for each seed
   --only NAME     keep this one only (as printed, SEED-STEP)
   --small         make these inputs as small as they can be (slow)
 ";
@@ -24,6 +26,7 @@ struct Args {
     keep: Option<PathBuf>,
     small: bool,
     only: Option<String>,
+    inputs: Option<PathBuf>,
 }
 
 #[derive(Default)]
@@ -37,7 +40,7 @@ struct Count {
 fn parse() -> Result<Args, lexopt::Error> {
     use lexopt::prelude::*;
     let mut args =
-        Args { seeds: 100, first: 1, steps: 4, reference: installed(), keep: None, small: false, only: None };
+        Args { seeds: 100, first: 1, steps: 4, reference: installed(), keep: None, small: false, only: None, inputs: None };
     let mut parser = lexopt::Parser::from_env();
     while let Some(arg) = parser.next()? {
         match arg {
@@ -47,6 +50,7 @@ fn parse() -> Result<Args, lexopt::Error> {
             Long("reference") => args.reference = Some(parser.value()?.into()),
             Long("keep") => args.keep = Some(parser.value()?.into()),
             Long("only") => args.only = Some(parser.value()?.string()?),
+            Long("inputs") => args.inputs = Some(parser.value()?.into()),
             Long("small") => args.small = true,
             _ => return Err(arg.unexpected()),
         }
@@ -55,9 +59,8 @@ fn parse() -> Result<Args, lexopt::Error> {
 }
 
 /// Writes an input whose answers differ.
-fn keep(args: &Args, reference: &Reference, step: &Step, found: &[(&'static str, String)]) {
-    let name = format!("{}-{}", step.seed, step.number);
-    let wanted = args.only.as_ref().is_none_or(|only| *only == name);
+fn keep(args: &Args, reference: &Reference, name: &str, step: &Step, found: &[(&'static str, String)]) {
+    let wanted = args.only.as_ref().is_none_or(|only| only == name);
     let Some(dir) = args.keep.as_ref().filter(|_| wanted) else { return };
     let (cib, events) = match args.small {
         true => minimise(reference, &step.cib, &step.events, found),
@@ -75,34 +78,67 @@ fn keep(args: &Args, reference: &Reference, step: &Step, found: &[(&'static str,
     }
 }
 
-fn run(args: &Args, reference: &Reference) -> Count {
-    let mut count = Count::default();
-    for seed in args.first..args.first.saturating_add(args.seeds) {
-        let done = history(reference, seed, args.steps, |step| {
-            let name = format!("{seed}-{}", step.number);
+impl Count {
+    /// Goes through one history and counts.
+    fn history(&mut self, args: &Args, reference: &Reference, start: Option<(String, Document)>, seed: u64) {
+        let (prefix, start) = match start {
+            Some((name, start)) => (format!("{name}-"), Some(start)),
+            None => (String::new(), None),
+        };
+        let done = history(reference, seed, start, args.steps, |step| {
+            let name = format!("{prefix}{seed}-{}", step.number);
             match &step.verdict {
-                Verdict::Same(_) => count.same += 1,
+                Verdict::Same(_) => self.same += 1,
                 Verdict::Different(found, _) => {
-                    count.different += 1;
+                    self.different += 1;
                     let kinds: Vec<&str> = found.iter().map(|(kind, _)| *kind).collect();
                     println!("DIFFERENT {name} ({})", kinds.join(" "));
-                    keep(args, reference, &step, found);
+                    keep(args, reference, &name, &step, found);
                 }
                 Verdict::Refused(why) => {
-                    count.refused += 1;
+                    self.refused += 1;
                     println!("REFUSED {name} {}", why.lines().next().unwrap_or(""));
                 }
                 Verdict::Broken(why) => {
-                    count.broken += 1;
+                    self.broken += 1;
                     println!("REFERENCE FAILS {name} {}", why.lines().next().unwrap_or(""));
                 }
             }
         });
         if let Err(error) = done {
-            println!("seed {seed}: {error}");
+            println!("{prefix}{seed}: {error}");
         }
     }
-    count
+}
+
+/// Names and contents of the inputs in a directory, in order.
+fn inputs(dir: &Path) -> std::io::Result<Vec<(String, Document)>> {
+    let mut out = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        let name = path.file_stem().map(|n| n.to_string_lossy().to_string()).unwrap_or_default();
+        match Document::parse_bytes(&std::fs::read(&path)?) {
+            Ok(doc) => out.push((name, doc)),
+            Err(error) => println!("{}: {error}", path.display()),
+        }
+    }
+    out.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(out)
+}
+
+fn run(args: &Args, reference: &Reference) -> std::io::Result<Count> {
+    let mut count = Count::default();
+    for seed in args.first..args.first.saturating_add(args.seeds) {
+        match &args.inputs {
+            None => count.history(args, reference, None, seed),
+            Some(dir) => {
+                for start in inputs(dir)? {
+                    count.history(args, reference, Some(start), seed);
+                }
+            }
+        }
+    }
+    Ok(count)
 }
 
 fn main() -> ExitCode {
@@ -124,6 +160,13 @@ fn main() -> ExitCode {
     }
     let count = run(&args, &Reference { program, scratch: scratch.clone() });
     let _ = std::fs::remove_dir_all(&scratch);
+    let count = match count {
+        Ok(count) => count,
+        Err(error) => {
+            eprintln!("scheduler-random: {error}");
+            return ExitCode::from(66);
+        }
+    };
     let all = count.same + count.different;
     println!(
         "{} of {all} decisions equal, {} different; the reference refused {}, failed {}",

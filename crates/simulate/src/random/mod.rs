@@ -31,17 +31,22 @@ pub struct Step {
     pub verdict: Verdict,
 }
 
-/// Goes through the history of a seed, of so many steps; hands over each.
+/// Goes through the history of a seed, of so many steps; hands over each. It starts with a random
+/// configuration, or with the one given.
 ///
 /// # Errors
 /// When the seed's configuration is no XML.
 pub fn history(
     reference: &Reference,
     seed: u64,
+    start: Option<Document>,
     steps: usize,
     mut each: impl FnMut(Step),
 ) -> Result<(), xml::XmlError> {
-    let mut cib = cib(seed)?;
+    let mut cib = match start {
+        Some(start) => start,
+        None => config::cib(seed)?,
+    };
     let mut dice = Dice::new(!seed);
     for number in 0..steps {
         let events = match number {
