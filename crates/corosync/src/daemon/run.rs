@@ -119,7 +119,7 @@ impl Daemon {
             while let Some(transmit) = self.ring.poll_transmit() {
                 self.transport.send(now, &transmit, self.ring.ring_members());
             }
-            self.transport.flush();
+            self.transport.flush(now);
             while let Some(note) = self.ring.poll_note() {
                 self.logger.line(note.level, "TOTEM", note.text);
             }
