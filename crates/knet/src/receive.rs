@@ -17,6 +17,7 @@ impl Knet {
     /// Handles one datagram. What is not authentic, not from a known address, or not understood is counted
     /// and dropped.
     pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+        self.excuse_pause(now);
         if self.take(now, from, bytes).is_none() {
             self.stats.rx_refused_packets += 1;
         }
