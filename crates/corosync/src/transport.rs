@@ -129,9 +129,10 @@ impl Transport {
     }
 
     /// To be called after the last [`Transport::send`] of a turn.
-    pub fn flush(&mut self) {
-        if let Carrier::Sockets(sockets) = &mut self.0 {
-            sockets.flush();
+    pub fn flush(&mut self, now: Instant) {
+        match &mut self.0 {
+            Carrier::Sockets(sockets) => sockets.flush(),
+            Carrier::Links(links) => links.flush(now),
         }
     }
 

@@ -65,6 +65,11 @@ fn every_compression() {
 }
 
 #[test]
+fn addresses_of_ipv6() {
+    flows("od", 2, " ip_version: ipv6\n secauth: on", 200_000);
+}
+
+#[test]
 fn every_link_policy() {
     for mode in ["passive", "active", "rr"] {
         flows("od", 3, &format!(" link_mode: {mode}"), 200_000);

@@ -165,6 +165,13 @@ impl Link {
         self.backoff = self.backoff.saturating_sub(1).max(1);
     }
 
+    /// This process has not run for so long: nobody else is to blame for that silence.
+    pub(crate) fn excuse(&mut self, pause: Duration) {
+        self.last_pong = self.last_pong.after(pause);
+        self.unanswered_since = self.unanswered_since.map(|at| at.after(pause));
+        self.refused_at = self.refused_at.map(|at| at.after(pause));
+    }
+
     /// Takes the next regular ping, if it is due.
     pub(crate) fn take_ping(&mut self, now: Instant) -> bool {
         if self.next_ping > now {

@@ -17,12 +17,17 @@ impl Knet {
     /// Handles one datagram. What is not authentic, not from a known address, or not understood is counted
     /// and dropped.
     pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+        self.excuse_pause(now);
         if self.take(now, from, bytes).is_none() {
             self.stats.rx_refused_packets += 1;
         }
     }
 
     fn take(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> Option<()> {
+        // Strangers cost no cryptography.
+        if !self.config.any_source && !self.is_known(from) {
+            return None;
+        }
         let (plain, was_sealed) = self.keys.open(bytes)?;
         let (header, packet) = wire::decode(&plain).ok()?;
         let number = self.source_link(header.node, from, &packet)?;
@@ -57,6 +62,10 @@ impl Knet {
             }
         }
         Some(())
+    }
+
+    fn is_known(&self, from: SocketAddr) -> bool {
+        self.hosts.values().any(|host| host.links.values().any(|link| link.peer == from))
     }
 
     /// The link of a known host that the datagram came over. Heartbeats name their link, data are known by

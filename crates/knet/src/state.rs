@@ -19,6 +19,8 @@ use crate::wire::{self, Beat, Data, FRAGMENTS_MAX, Header, MESSAGE_MAX, Packet};
 
 /// Data packets between two pings that carry the sequence to everybody.
 const UNTIMED_PING_EVERY: u16 = u16::MAX / 8;
+/// A timer that fires later than this after its time means that this process did not run.
+const LATE: Duration = Duration::from_millis(50);
 /// Pause of the slow housekeeping.
 const RELAX_EVERY: Duration = Duration::from_secs(1);
 /// Datagrams that may wait for the driver; more are dropped, as a full socket would.
@@ -57,6 +59,8 @@ pub struct Knet {
     /// Tells our own pongs from those of an earlier run.
     pub(crate) nonce: u32,
     next_relax: Instant,
+    /// Deadline that was told last.
+    due: Instant,
     /// Bytes of user data in each fragment.
     data_mtu: usize,
     /// Bytes that may go into copies now, and when that was reckoned.
@@ -84,6 +88,7 @@ impl Knet {
             seq: 0,
             nonce,
             next_relax: now.after(RELAX_EVERY),
+            due: now,
             data_mtu: 0,
             spare_bytes: SPARE_BYTES_MAX,
             spare_at: now,
@@ -323,6 +328,24 @@ impl Knet {
 
     /// Fires what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.excuse_pause(now);
+        self.fire(now);
+        self.due = self.next_deadline().unwrap_or(now);
+    }
+
+    /// After a pause of this process no link is judged by the silence of that time.
+    pub(crate) fn excuse_pause(&mut self, now: Instant) {
+        let pause = now.since(self.due);
+        if pause <= LATE {
+            return;
+        }
+        self.due = now;
+        for link in self.hosts.values_mut().flat_map(|host| host.links.values_mut()) {
+            link.excuse(pause);
+        }
+    }
+
+    fn fire(&mut self, now: Instant) {
         let relax = now >= self.next_relax;
         if relax {
             self.next_relax = now.after(RELAX_EVERY);
@@ -544,8 +567,15 @@ impl Knet {
     /// All links to all hosts, by host and number.
     #[must_use]
     pub fn links(&self, now: Instant) -> Vec<LinkStatus> {
+        let (fixed, overhead) = (self.config.fixed_mtu, self.keys.overhead());
         let links = self.hosts.iter().flat_map(|(id, host)| {
-            host.links.iter().map(move |(number, link)| link.status(now, *id, *number, host.is_reachable))
+            host.links.iter().map(move |(number, link)| {
+                let mut status = link.status(now, *id, *number, host.is_reachable);
+                if fixed > 0 && status.connected {
+                    status.mtu = u32::try_from(link.discovery.room(overhead, fixed)).unwrap_or(u32::MAX);
+                }
+                status
+            })
         });
         links.collect()
     }

@@ -310,6 +310,24 @@ fn a_refusal_and_silence_mean_that_nobody_is_there() {
     assert!(world.events[&1].contains(&Event::HostRefuses(2)));
 }
 
+#[test]
+fn after_a_pause_of_its_own_a_host_accuses_nobody() {
+    let mut world = World::plain(2, 1, Policy::Passive);
+    world.run(Duration::from_secs(15));
+    // Host 1 stands still: first shorter than the time-out of host 2 less one ping, then longer.
+    let frozen = world.hosts.remove(&1).unwrap();
+    world.run(MS * 90);
+    world.hosts.insert(1, frozen);
+    world.run(Duration::from_secs(1));
+    assert_eq!((world.downs(1), world.downs(2)), (0, 0));
+    let frozen = world.hosts.remove(&1).unwrap();
+    world.run(MS * 3000);
+    world.hosts.insert(1, frozen);
+    world.run(Duration::from_secs(1));
+    assert_eq!((world.downs(1), world.downs(2)), (0, 1));
+    assert!(world.hosts.values().all(|knet| knet.links(world.now)[0].connected));
+}
+
 /// Keys change at both hosts, not at the same time, and no message is lost.
 #[test]
 fn keys_change_under_way() {

@@ -119,7 +119,7 @@ impl Daemon {
             while let Some(transmit) = self.ring.poll_transmit() {
                 self.transport.send(now, &transmit, self.ring.ring_members());
             }
-            self.transport.flush();
+            self.transport.flush(now);
             while let Some(note) = self.ring.poll_note() {
                 self.logger.line(note.level, "TOTEM", note.text);
             }
@@ -299,7 +299,7 @@ impl Daemon {
         // Identity and kind of transport stay what they were at the start.
         self.settings.nodes = settings.nodes;
         self.settings.timing = settings.timing;
-        if matches!(self.settings.transport, Transport::Knet(_)) {
+        if let (Transport::Knet(_), Transport::Knet(_)) = (&self.settings.transport, &settings.transport) {
             self.settings.transport = settings.transport;
         }
         self.engine.apply_reload(Ok((map, self.transport.links(&self.settings, now))));

@@ -83,6 +83,16 @@ impl Ring {
         1..=self.kinds.len()
     }
 
+    /// IPv6 if the configuration asks for it.
+    fn address(&self, node: usize, link: usize) -> String {
+        let last = 10 + node;
+        if self.totem.contains("ip_version: ipv6") {
+            format!("fd00:7{link}::{last}")
+        } else {
+            format!("10.7{link}.0.{last}")
+        }
+    }
+
     fn host_dir(&self, node: usize) -> PathBuf {
         self.dir.join(format!("n{node}"))
     }
@@ -100,11 +110,12 @@ impl Ring {
             let host = format!("{prefix}n{node}");
             sh(&format!("ip netns add {host} && ip -n {host} link set lo up"))?;
             for link in 0..self.links {
-                let last = 10 + node;
+                let address = self.address(node, link);
+                let options = if address.contains(':') { "/64 nodad" } else { "/24" };
                 sh(&format!(
                     "ip -n {host} link add e{link} type veth peer name p{node}_{link} netns {switch} && \
                      ip -n {switch} link set p{node}_{link} master br{link} up && \
-                     ip -n {host} addr add 10.7{link}.0.{last}/24 dev e{link} && ip -n {host} link set e{link} up"
+                     ip -n {host} addr add {address}{options} dev e{link} && ip -n {host} link set e{link} up"
                 ))?;
             }
             let etc = self.host_dir(node).join("etc");
@@ -164,7 +175,7 @@ impl Ring {
         for node in self.nodes() {
             text.push_str(" node {\n");
             for link in 0..self.links {
-                text.push_str(&format!("  ring{link}_addr: 10.7{link}.0.{}\n", 10 + node));
+                text.push_str(&format!("  ring{link}_addr: {}\n", self.address(node, link)));
             }
             text.push_str(&format!("  name: w{node}\n  nodeid: {node}\n }}\n"));
         }
@@ -292,12 +303,14 @@ impl Ring {
     /// Starts the load program on all nodes.
     pub fn begin_load(&self, messages: usize, largest: usize, pause_us: u64) -> Load {
         let program = load_program();
+        // A group of its own: the leave of an earlier load's member may come after the join of this one's.
+        let group = format!("load{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let mut members = Vec::new();
         for node in self.nodes() {
             let out = self.host_dir(node).join("load");
             let child = self
                 .command(node, &program)
-                .args(["load", &self.kinds.len().to_string(), &messages.to_string()])
+                .args([&group, &self.kinds.len().to_string(), &messages.to_string()])
                 .args([largest.to_string(), pause_us.to_string()])
                 .stdout(File::create(&out).unwrap())
                 .stderr(Stdio::piped())
