@@ -66,6 +66,11 @@ impl<I: Copy + From<usize> + Into<usize>, T> Arena<I, T> {
         I::from(self.items.len() - 1)
     }
 
+    /// Makes room for so many more.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.items.reserve(more);
+    }
+
     pub fn len(&self) -> usize {
         self.items.len()
     }

@@ -20,13 +20,13 @@ const NEWER: &str = "RELEVO_REFERENCE_CRM_SIMULATE";
 const INSTALLED: &str = "/usr/sbin/crm_simulate";
 
 /// After this, a run of the reference is cut off.
-const LIMIT: Duration = Duration::from_secs(40);
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// Runs of each case; the fastest counts, as the machine only ever makes a run slower.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 20;
 
 /// Runs that take longer are not repeated.
-const LONG: Duration = Duration::from_secs(2);
+const LONG: Duration = Duration::from_millis(500);
 
 /// Time between looks at whether a process has ended.
 const LOOK: Duration = Duration::from_micros(200);

@@ -11,6 +11,7 @@ const PROMOTED: i32 = 8;
 
 impl Cluster {
     pub(crate) fn schedule_probes(&mut self) {
+        self.make_room_for_probes();
         for node in self.node_order.clone() {
             if !self.nodes[node].online {
                 if self.is_failed_remote(node) {
@@ -25,6 +26,18 @@ impl Cluster {
                 self.create_probe(rsc, node);
             }
         }
+    }
+
+    /// A list that grows by and by is copied again and again, and these are the longest of all.
+    fn make_room_for_probes(&mut self) {
+        let online = self.nodes.iter().filter(|n| n.online).count();
+        let mut all = 0;
+        for rsc in self.rscs.iter_mut().filter(|r| r.variant == Variant::Primitive && r.parent.is_none()) {
+            let unknown = online.saturating_sub(rsc.probed.iter().filter(|known| **known).count());
+            rsc.actions.reserve(unknown);
+            all += unknown;
+        }
+        self.actions.reserve(all);
     }
 
     fn create_probe(&mut self, rsc: RscIx, node: NodeIx) -> bool {
