@@ -366,8 +366,8 @@ mod tests {
     #[test]
     fn bad_keys_and_values_are_refused() {
         let mut map = Map::default();
-        assert_eq!(map.set_checked("ab", 2, &[1]), Err(CsError::InvalidParam));
-        assert_eq!(map.set_checked("a b c", 2, &[1]), Err(CsError::InvalidParam));
+        assert_eq!(map.set_checked("ab", 2, &[1]), Err(CsError::NameTooLong));
+        assert_eq!(map.set_checked("a b c", 2, &[1]), Err(CsError::NameTooLong));
         assert_eq!(map.set_checked(&"x".repeat(256), 2, &[1]), Err(CsError::NameTooLong));
         assert_eq!(map.set_checked("abc", 6, &[1]), Err(CsError::InvalidParam));
         assert_eq!(map.set_checked("abc", 99, &[1]), Err(CsError::InvalidParam));
