@@ -459,3 +459,59 @@ fn the_reference_manager_on_our_engine() {
     ring.lab.kill(&format!("nodo{other}")).unwrap();
     ring.until("the address is taken over", |ring| has(ring, holder));
 }
+
+/// Keys that a node of ours lacks: services that it does not have, and statistics of single connections.
+const KEYS_LACKING: &[&str] = &[
+    "internal_configuration.service.4.",
+    "internal_configuration.service.6.",
+    "internal_configuration.service.7.",
+    "resources.",
+    "runtime.services.mon.",
+    "runtime.services.pload.",
+    "runtime.services.wd.",
+    "runtime.config.totem.knet_",
+    "runtime.config.totem.interface.0.knet_",
+    "stats.ipcs.service",
+    "stats.schedmiss.",
+];
+
+/// Our engine and the reference's in one ring have the same keys of the same types in cmap.
+#[test]
+fn the_same_keys_in_cmap() {
+    let Some(ring) = Ring::up("keys", &[OURS, THEIRS], "transport: udpu") else { return };
+    for map in ["", "-m stats"] {
+        let keys = |node: usize| -> Vec<String> {
+            let text = ring.ok(node, &format!("/usr/sbin/corosync-cmapctl {map}"));
+            let mut keys: Vec<String> =
+                text.lines().filter_map(|line| Some(line.split_once(" = ")?.0.to_owned())).collect();
+            keys.retain(|key| !KEYS_LACKING.iter().any(|prefix| key.starts_with(prefix)));
+            keys.sort();
+            keys
+        };
+        assert_eq!(keys(1), keys(2), "left ours, right the reference's");
+    }
+}
+
+/// Rubbish from a stranger and from a node of the list: nobody notices.
+#[test]
+fn rubbish_on_the_wire_changes_nothing() {
+    let Some(ring) = Ring::up("rubbish", &[OURS, THEIRS], "transport: udpu") else { return };
+    let id = |ring: &Ring| ring.ok(1, "/usr/sbin/corosync-quorumtool -s | grep 'Ring ID'");
+    let before = id(&ring);
+    let script = "import socket,os,random\nrandom.seed(7)\ns=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\n\
+                  for n in range(3000):\n \
+                  kind=random.randrange(8)\n \
+                  head=bytes([0x70,0xc0,3,kind,random.randrange(3),2,0,0,0,0,0,0,0])\n \
+                  body=os.urandom(random.randrange(120))\n \
+                  if n%3==0: body=(b'\\xff'*random.randrange(200))\n \
+                  if kind in (2,3): body=body[:random.randrange(14)]\n \
+                  if n%5==0: head=head[:random.randrange(13)]\n \
+                  if n%7==0: head=os.urandom(13)\n \
+                  s.sendto(head+body,('172.31.0.11',5405))\n";
+    for host in ["host", "nodo2"] {
+        let output = ring.lab.exec(host, &["python3", "-c", script]).unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    ring.exchange(&[1, 2], 20, &[100, 3_000]);
+    assert_eq!(id(&ring), before, "the ring was formed anew");
+}

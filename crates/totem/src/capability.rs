@@ -4,6 +4,8 @@
 //! ignores. When all members have spoken, everybody knows, at the same place in the order, that nobody
 //! else is there: then more messages may be under way at once, and silence is believed sooner. With one
 //! member of another kind the reference's rules apply.
+//!
+//! Before there is a ring, joins tell the same: a field of their header has no meaning for the reference.
 
 use std::collections::BTreeSet;
 
@@ -15,6 +17,8 @@ use crate::state::Totem;
 /// Group of the announcements.
 pub(crate) const GROUP: &[u8] = b"relevo";
 const VERSION: u8 = 1;
+/// `encapsulated` in the header of our joins. The reference sends 0 and looks at it in mcasts only.
+pub(crate) const JOIN_MARK: u8 = 0x52;
 /// Bytes that may be under way in a ring of our own nodes.
 const WINDOW_BYTES: usize = 256 * 1024;
 /// Share of the window that one node may fill at one visit of the token, as in the reference.
@@ -31,6 +35,8 @@ pub(crate) struct Kin {
     complete: bool,
     /// Members of the last ring that was complete, as far as they have stayed with us since.
     known: BTreeSet<u32>,
+    /// Nodes whose last join was marked.
+    marked: BTreeSet<u32>,
 }
 
 impl Totem {
@@ -38,7 +44,8 @@ impl Totem {
     pub(crate) fn announce_capability(&mut self) {
         let all_stayed = self.trans == self.new_memb && self.new_memb.is_subset(&self.kin.known);
         let known = if all_stayed { self.new_memb.clone() } else { BTreeSet::new() };
-        self.kin = Kin { known, ..Kin::default() };
+        let marked = core::mem::take(&mut self.kin.marked);
+        self.kin = Kin { known, marked, ..Kin::default() };
         if self.config.announce {
             let message = with_group(GROUP, &[&[VERSION]]);
             let queue = &mut self.queue_trans;
@@ -50,6 +57,16 @@ impl Totem {
     pub(crate) fn forget_announcements(&mut self) {
         self.kin.announced.clear();
         self.kin.complete = false;
+    }
+
+    /// What a join tells about its sender.
+    pub(crate) fn note_join(&mut self, sender: u32, mark: u8) {
+        if mark == JOIN_MARK {
+            self.kin.marked.insert(sender);
+        } else {
+            self.kin.marked.remove(&sender);
+            self.kin.known.remove(&sender);
+        }
     }
 
     pub(crate) fn take_announcement(&mut self, node: u32) {
@@ -106,6 +123,7 @@ impl Totem {
     }
 
     fn gathers_kin(&self) -> bool {
-        !self.kin.known.is_empty() && self.proc.is_subset(&self.kin.known)
+        let is_kin = |id: &u32| *id == self.me || self.kin.known.contains(id) || self.kin.marked.contains(id);
+        self.config.announce && self.proc.iter().all(is_kin)
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::RingId;
+use crate::capability;
 use crate::event::Level;
 use crate::queue::before;
 use crate::state::{OldRing, State, Totem};
@@ -59,7 +60,8 @@ impl Totem {
             failed: self.failed.iter().copied().collect(),
         };
         self.stats.memb_join_tx += 1;
-        self.broadcast(self.native_header(), &Packet::Join(join));
+        let mark = if self.config.announce { capability::JOIN_MARK } else { 0 };
+        self.broadcast(Header::native(self.me, mark), &Packet::Join(join));
     }
 
     pub(crate) fn send_leave(&mut self) {

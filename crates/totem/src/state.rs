@@ -299,6 +299,9 @@ impl Totem {
             Packet::Join(join) => {
                 self.stats.memb_join_rx += 1;
                 if !stale {
+                    if header.nodeid != 0 {
+                        self.note_join(join.system_from, header.encapsulated);
+                    }
                     self.handle_join(header.nodeid, &join);
                 }
             }
