@@ -85,9 +85,7 @@ impl Cluster {
             return order;
         }
         for rsc in [a, b] {
-            if !rows.contains_key(&rsc) {
-                rows.insert(rsc, self.wanted_row(rsc));
-            }
+            rows.entry(rsc).or_insert_with(|| self.wanted_row(rsc));
         }
         let row = |rsc: RscIx| rows.get(&rsc).and_then(Option::as_ref);
         let (row_a, row_b) = (row(a), row(b));
