@@ -4,6 +4,7 @@
 
 mod documents;
 mod input;
+mod links;
 mod messages;
 mod ring;
 mod services;
@@ -16,6 +17,8 @@ type Target = fn(&[u8]);
 const TARGETS: &[(&str, Target)] = &[
     ("ring", ring::fuzz),
     ("packets", ring::packets),
+    ("links", links::fuzz),
+    ("datagrams", links::datagrams),
     ("services", services::fuzz),
     ("conf", messages::conf),
     ("frames", messages::frames),

@@ -14,6 +14,7 @@ cargo xtask COMMAND
   test [--quick]              everything that CI runs (--quick: without lab and simulator)
   edges                       check that dependencies point one way only
   scheduler-suite [ARGS…]     run Pacemaker's scheduler cases: [DIR] [NAME…] [--diff]
+  scheduler-random [ARGS…]    decide random clusters beside the reference: [--seeds N] [--reference PATH]
   sim [--seeds N]             simulate clusters with faults, one per seed
   fuzz [NAME…] [--seconds N]  look for inputs that crash a decoder or a core
   bench failover|cli|memory|ring|scheduler|all
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Some("test") => test::test(rest),
         Some("edges") => edges::check(),
         Some("scheduler-suite") => run::cargo_run("simulate", "scheduler-suite", rest),
+        Some("scheduler-random") => run::cargo_run("simulate", "scheduler-random", rest),
         Some("sim") => run::cargo_run("sim", "sim", rest),
         Some("fuzz") => fuzz::fuzz(rest),
         Some("bench") => bench::bench(rest),

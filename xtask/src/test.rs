@@ -2,6 +2,9 @@
 
 use crate::run::{command, is_root};
 
+/// Simulated clusters, one per seed.
+const SIMULATIONS: &str = "5000";
+
 /// Debian packages that the tests use as oracle and as clients. Tests that miss them say so.
 const PACKAGES: &[&str] = &[
     "corosync",
@@ -16,6 +19,16 @@ const PACKAGES: &[&str] = &[
     "libxml2-utils",
     "curl",
     "procps",
+    "corosync-vqsim",
+    "corosync-qdevice",
+    "corosync-qnetd",
+    "gcc",
+    "libc6-dev",
+    "libcpg-dev",
+    "libquorum-dev",
+    "libvotequorum-dev",
+    "libcmap-dev",
+    "libcfg-dev",
 ];
 
 /// Seconds for each target of the fuzzer.
@@ -34,6 +47,9 @@ pub fn test(arguments: &[String]) -> Result<(), String> {
         install();
     }
     command("cargo", &["build", "--quiet"])?;
+    if !quick {
+        crate::run::cargo_run("sim", "sim", &["--seeds".to_owned(), SIMULATIONS.to_owned()])?;
+    }
     command("cargo", &["test", "--workspace", "--quiet"])?;
     if quick { Ok(()) } else { fuzz() }
 }

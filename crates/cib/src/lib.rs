@@ -11,6 +11,7 @@ mod perform;
 pub mod schema;
 mod sections;
 mod update;
+pub mod upgrade;
 mod version;
 
 pub use patchset::{apply_patchset, make_patchset};

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use clients::{Cpg, CpgEvent, Guarantee};
 use sys::Interest;
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(45);
 const SMALLEST: usize = 10;
 
 struct Load {

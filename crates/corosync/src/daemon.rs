@@ -62,6 +62,7 @@ pub struct Daemon {
     waiting: VecDeque<(&'static [u8], Vec<u8>)>,
     backlogged: bool,
     flow_stopped: bool,
+    lagging: bool,
     counters: Counters,
     leaving_since: Option<Instant>,
     exit: Option<Exit>,

@@ -9,6 +9,9 @@ use qb::{ConnId, Credentials, Server, ServerError, ServerEvent, ServerOptions};
 
 /// Largest message in either direction.
 const MESSAGE_MAX_BYTES: usize = 8192 * 128;
+/// What a client may leave unread before it is given up: the other nodes do not wait for it, and theirs may be much
+/// faster.
+const UNREAD_MAX_BYTES: usize = 128 * 1024 * 1024;
 const EACCES: i32 = 13;
 
 /// Users and groups besides root that may connect.
@@ -69,7 +72,8 @@ impl Servers {
                 let allowed = allowed.lock().unwrap_or_else(PoisonError::into_inner);
                 if allowed.permits(credentials) { Ok(()) } else { Err(EACCES) }
             };
-            let options = ServerOptions::new(MESSAGE_MAX_BYTES).access(access);
+            let mut options = ServerOptions::new(MESSAGE_MAX_BYTES).access(access);
+            options.max_queue_bytes = UNREAD_MAX_BYTES;
             servers.push((*service, Server::bind(service.name(), options)?));
         }
         Ok(Self { servers, allowed })
@@ -110,10 +114,17 @@ impl Servers {
         }
     }
 
-    /// Sends an event.
+    /// Sends an event; the client is told of it by [`Servers::wake_clients`].
     pub fn event(&mut self, client: Client, bytes: &[u8]) {
         if let Some(server) = self.server(client.service) {
-            let _ = server.event(ConnId(client.conn), bytes);
+            let _ = server.event_quietly(ConnId(client.conn), bytes);
+        }
+    }
+
+    /// Tells the clients of their new events.
+    pub fn wake_clients(&mut self) {
+        for (_, server) in &mut self.servers {
+            server.wake_clients();
         }
     }
 
@@ -123,6 +134,11 @@ impl Servers {
         if let Some(server) = self.server(Service::Cpg) {
             server.set_flow_all(stop);
         }
+    }
+
+    /// True while a client of cpg that does read cannot keep up.
+    pub fn is_lagging(&mut self) -> bool {
+        self.server(Service::Cpg).is_some_and(|server| server.is_lagging())
     }
 
     /// Connections over all servers.

@@ -156,6 +156,8 @@ impl Settings {
         let number = |key: &str, default: u32| map.u32(key).unwrap_or(default);
         config.window_size = number("totem.window_size", config.window_size).max(1);
         config.max_messages = number("totem.max_messages", config.max_messages).max(1);
+        config.widen_window =
+            ["totem.window_size", "totem.max_messages"].into_iter().all(|key| map.number(key).is_none());
         config.miss_count_const = number("totem.miss_count_const", config.miss_count_const);
         config.seqno_unchanged_const = number("totem.seqno_unchanged_const", config.seqno_unchanged_const);
         config.fail_recv_const = number("totem.fail_recv_const", config.fail_recv_const);
@@ -184,7 +186,7 @@ impl Settings {
         }
         let ms = |value: core::time::Duration| u32::try_from(value.as_millis()).unwrap_or(u32::MAX);
         let timing = &self.timing;
-        let warning = ms(timing.token_warning) * 100 / ms(timing.token).max(1);
+        let warning = timing.token_warning_percent;
         let values = [
             ("token", ms(timing.token)),
             ("token_warning", warning),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use engine::Value;
-use totem::Totem;
+use totem::{Instant, Totem};
 
 /// Counters of the daemon itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -15,7 +15,7 @@ pub struct Counters {
 
 /// All values of the statistics map.
 #[must_use]
-pub fn collect(ring: &Totem, counters: Counters) -> BTreeMap<String, Value> {
+pub fn collect(ring: &Totem, counters: Counters, now: Instant) -> BTreeMap<String, Value> {
     let stats = ring.stats();
     let mut values: BTreeMap<String, Value> = BTreeMap::new();
     let mut put = |name: &str, value: Value| {
@@ -49,6 +49,12 @@ pub fn collect(ring: &Totem, counters: Counters) -> BTreeMap<String, Value> {
     for (name, value) in srp {
         put(&format!("srp.{name}"), Value::from(value));
     }
+    let ms = |time: core::time::Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+    put("srp.mtt_rx_token", Value::from(ms(stats.mean_token_interval)));
+    put("srp.avg_backlog_calc", Value::from(stats.mean_backlog));
+    // The token leaves in the same turn in which it comes: less than a millisecond.
+    put("srp.avg_token_workload", Value::from(0u32));
+    put("srp.time_since_token_last_received", Value::from(u64::from(ms(ring.since_token(now)))));
     put("srp.continuous_gather", Value::from(stats.continuous_gather));
     put("srp.continuous_sendmsg_failures", Value::from(counters.send_failures));
     put("srp.firewall_enabled_or_nic_failure", Value::from(u8::from(stats.continuous_gather > 5)));

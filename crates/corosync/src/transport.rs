@@ -128,6 +128,14 @@ impl Transport {
         }
     }
 
+    /// To be called after the last [`Transport::send`] of a turn.
+    pub fn flush(&mut self, now: Instant) {
+        match &mut self.0 {
+            Carrier::Sockets(sockets) => sockets.flush(),
+            Carrier::Links(links) => links.flush(now),
+        }
+    }
+
     /// Takes what has arrived: a bounded number of packets, or all that waited during a pause.
     pub fn receive(&mut self, now: Instant, everything: bool) -> Received {
         match &mut self.0 {

@@ -1,6 +1,6 @@
 //! Service cfg: status of the links, shutdown by agreement, reload, removal of nodes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ const LINKS_MAX: usize = 8;
 /// Phases of a change of keys.
 const CRYPTO_ACTIVATE: u32 = 1;
 const CRYPTO_CLEANUP: u32 = 2;
+/// How long nodes that have not got the new keys are understood.
+const CRYPTO_PATIENCE: Duration = Duration::from_secs(10);
 const FAMILY_V4: u32 = 2;
 const FAMILY_V6: u32 = 10;
 
@@ -86,6 +88,18 @@ struct Shutdown {
     deadline: Instant,
 }
 
+/// A change of keys: who is ready for the new ones, and how far we are.
+#[derive(Debug, Default)]
+struct CryptoChange {
+    /// Nodes that understand the new keys.
+    ready: BTreeSet<u32>,
+    /// Our transport understands them.
+    is_prepared: bool,
+    is_active: bool,
+    /// When the old ones are forgotten, whoever still uses them.
+    deadline: Option<Instant>,
+}
+
 /// State of the service.
 #[derive(Debug, Default)]
 pub(crate) struct Cfg {
@@ -96,8 +110,7 @@ pub(crate) struct Cfg {
     pub(crate) nodes: BTreeMap<u32, NodeLinks>,
     /// Members of the current ring.
     pub(crate) reachable: Vec<u32>,
-    /// Phase of a change of keys whose own message is under way.
-    crypto_phase: Option<u32>,
+    change: CryptoChange,
 }
 
 /// True if a request of this id needs the ring.
@@ -186,6 +199,7 @@ impl Cfg {
                 if sender != ctx.me {
                     self.reload_asker = None;
                 }
+                self.change = CryptoChange::default();
                 ctx.out.push_back(Output::Reload);
             }
             4 => self.crypto_phase(ctx, sender, m.u32(16)?),
@@ -283,21 +297,36 @@ impl Cfg {
     /// The new keys of this node are ready to be used besides the old ones: tells everybody. Each node goes through
     /// the phases with its own messages, so that nobody depends on another one.
     pub(crate) fn begin_crypto_change(&mut self, ctx: &mut Ctx<'_>) {
-        self.crypto_phase = Some(CRYPTO_ACTIVATE);
+        self.change.is_prepared = true;
         send_crypto_phase(ctx, CRYPTO_ACTIVATE);
+        self.advance_change(ctx);
     }
 
     fn crypto_phase(&mut self, ctx: &mut Ctx<'_>, sender: u32, phase: u32) {
-        if sender != ctx.me || self.crypto_phase != Some(phase) {
-            return;
+        self.change.ready.insert(sender);
+        if sender == ctx.me && self.change.is_prepared {
+            ctx.log(Level::Debug, SUBSYSTEM, format!("Crypto reconfiguration phase {phase}"));
+            if phase == CRYPTO_ACTIVATE {
+                send_crypto_phase(ctx, CRYPTO_CLEANUP);
+            } else {
+                self.change.deadline = Some(ctx.now.after(CRYPTO_PATIENCE));
+            }
         }
-        ctx.log(Level::Debug, SUBSYSTEM, format!("Crypto reconfiguration phase {phase}"));
-        if phase == CRYPTO_ACTIVATE {
+        self.advance_change(ctx);
+    }
+
+    /// The new keys are used as soon as anybody does: the reference does not wait for others, and forgets the old
+    /// ones at once. We forget them when everybody is ready, or has had time enough.
+    fn advance_change(&mut self, ctx: &mut Ctx<'_>) {
+        let change = &mut self.change;
+        if change.is_prepared && !change.is_active && !change.ready.is_empty() {
+            change.is_active = true;
             ctx.out.push_back(Output::ActivateKey);
-            self.crypto_phase = Some(CRYPTO_CLEANUP);
-            send_crypto_phase(ctx, CRYPTO_CLEANUP);
-        } else {
-            self.crypto_phase = None;
+        }
+        let Some(deadline) = change.deadline else { return };
+        let all_ready = self.reachable.iter().all(|node| change.ready.contains(node));
+        if change.is_active && (all_ready || ctx.now >= deadline) {
+            self.change = CryptoChange::default();
             ctx.out.push_back(Output::ForgetOldKey);
         }
     }
@@ -392,11 +421,13 @@ impl Cfg {
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.shutdown.as_ref().map(|shutdown| shutdown.deadline)
+        let shutdown = self.shutdown.as_ref().map(|shutdown| shutdown.deadline);
+        shutdown.into_iter().chain(self.change.deadline).min()
     }
 
     pub(crate) fn timeout(&mut self, ctx: &mut Ctx<'_>) {
         let now = ctx.now;
+        self.advance_change(ctx);
         let Some(shutdown) = self.shutdown.as_mut().filter(|shutdown| shutdown.deadline <= now) else {
             return;
         };

@@ -210,7 +210,7 @@ impl Engine {
         }
         if configuration.transitional {
             self.cpg.sync_abort();
-            self.sync.save_transitional(&configuration.members);
+            self.sync.save_transitional(self.me, &configuration.members);
             return;
         }
         for id in &configuration.joined {

@@ -328,12 +328,10 @@ fn native_to_little(bytes: &[u8]) -> Vec<u8> {
 /// # Errors
 /// Too long, too short, or a character outside `[A-Za-z0-9._-/:]`.
 pub fn check_key(key: &str) -> Result<(), CsError> {
-    if key.len() > KEY_MAX {
-        return Err(CsError::NameTooLong);
-    }
     let is_valid = |c: u8| c.is_ascii_alphanumeric() || b"._-/:".contains(&c);
-    if key.len() < KEY_MIN || !key.bytes().all(is_valid) {
-        return Err(CsError::InvalidParam);
+    // One answer for every fault of a name, as in the reference.
+    if !(KEY_MIN..=KEY_MAX).contains(&key.len()) || !key.bytes().all(is_valid) {
+        return Err(CsError::NameTooLong);
     }
     Ok(())
 }

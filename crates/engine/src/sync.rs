@@ -49,11 +49,15 @@ pub(crate) struct Sync {
 
 impl Sync {
     /// The transitional configuration. Whoever is missing from one since the last completed
-    /// synchronisation counts as gone, even if it has come back in between.
-    pub(crate) fn save_transitional(&mut self, members: &[u32]) {
+    /// synchronisation counts as gone, even if it has come back in between; but nobody leaves himself,
+    /// although the very first transitional configuration has no member at all.
+    pub(crate) fn save_transitional(&mut self, me: u32, members: &[u32]) {
         let members: BTreeSet<u32> = members.iter().copied().collect();
-        self.trans =
-            if self.unfinished { self.trans.intersection(&members).copied().collect() } else { members };
+        self.trans = if self.unfinished {
+            self.trans.intersection(&members).copied().chain([me]).collect()
+        } else {
+            members
+        };
         self.unfinished = true;
         self.phase = Phase::Idle;
     }

@@ -132,7 +132,7 @@ impl VoteQuorum {
     pub(crate) fn new(ctx: &mut Ctx<'_>, stored_barrier: u32) -> Result<Self, String> {
         let mut service = Self {
             me: ctx.me,
-            options: Options::default(),
+            options: Options { device_can_operate: true, ..Options::default() },
             nodes: BTreeMap::new(),
             device: Node::default(),
             device_name: String::new(),

@@ -7,8 +7,11 @@ use totem::Instant;
 use crate::config::Policy;
 use crate::fragment::Reassembly;
 use crate::link::Link;
-use crate::window::Window;
+use crate::window::{WINDOW, Window};
 use crate::wire::Beat;
+
+/// Messages that a sender may have sent since its last ping: two periods of the pings that it sends for that.
+const AHEAD_MAX: u16 = u16::MAX / 4;
 
 /// State of one host.
 #[derive(Debug, Default)]
@@ -23,6 +26,10 @@ pub(crate) struct Host {
     pub(crate) best: Option<u8>,
     last_timed_seq: Option<u16>,
     last_untimed_seq: Option<u16>,
+    /// Time in the newest ping, by the sender's clock: what is not newer may be an old one sent again.
+    newest_ping: Option<(u64, u64)>,
+    /// Sequence in the newest ping.
+    ping_seq: Option<u16>,
     got_data: bool,
     /// Where round robin goes on.
     turn: usize,
@@ -72,6 +79,15 @@ impl Host {
     pub(crate) fn forget_received(&mut self) {
         self.window.clear();
         self.reassembly.clear();
+        self.newest_ping = None;
+        self.ping_seq = None;
+    }
+
+    /// False for a number so far from what was received that it must be an old message sent again: a sender
+    /// that went on without us said so in its pings.
+    pub(crate) fn is_plausible(&self, seq: u16) -> bool {
+        let is_near = |named: u16| seq.wrapping_sub(named) < AHEAD_MAX || named.wrapping_sub(seq) < WINDOW;
+        !self.window.is_far(seq) || self.ping_seq.is_none_or(is_near)
     }
 
     pub(crate) fn note_data(&mut self) {
@@ -80,6 +96,12 @@ impl Host {
 
     /// The sequence in a ping tells of restarts, and of messages to others.
     pub(crate) fn handle_ping_seq(&mut self, beat: &Beat) {
+        let time = clock_of(beat.time);
+        if self.newest_ping.is_some_and(|newest| time <= newest) {
+            return;
+        }
+        self.newest_ping = Some(time);
+        self.ping_seq = Some(beat.seq);
         if beat.timed != 0 {
             if self.last_timed_seq.replace(beat.seq) != Some(beat.seq) && beat.seq == 0 {
                 self.restart(0);
@@ -100,6 +122,14 @@ impl Host {
         self.window.restart(seq);
         self.reassembly.clear();
     }
+}
+
+/// Seconds and nanoseconds as every implementation lays them out, in the sender's byte order. The last four bytes
+/// are a nonce of ours or zero.
+fn clock_of(time: [u8; 16]) -> (u64, u64) {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, ..] = time;
+    let nanos = u32::from_ne_bytes([i, j, k, l]);
+    (u64::from_ne_bytes([a, b, c, d, e, f, g, h]), u64::from(nanos))
 }
 
 #[cfg(test)]
@@ -158,10 +188,28 @@ mod tests {
         let mut host = host(&[1]);
         host.window.reach(100);
         host.window.set_delivered(1);
-        let beat = |seq, timed| Beat { link: 0, time: [0; 16], seq, timed };
-        host.handle_ping_seq(&beat(100, 1));
-        assert!(host.window.is_delivered(1));
-        host.handle_ping_seq(&beat(0, 1));
+        let beat = |seconds: u64, seq| {
+            let mut time = [0; 16];
+            time[..8].copy_from_slice(&seconds.to_ne_bytes());
+            Beat { link: 0, time, seq, timed: 1 }
+        };
+        host.handle_ping_seq(&beat(5, 100));
+        host.handle_ping_seq(&beat(5, 0));
+        host.handle_ping_seq(&beat(4, 0));
+        assert!(host.window.is_delivered(1), "an old ping means nothing");
+        host.handle_ping_seq(&beat(6, 0));
         assert!(!host.window.is_delivered(1));
+    }
+
+    #[test]
+    fn a_far_number_needs_a_ping_that_explains_it() {
+        let mut host = host(&[1]);
+        host.window.reach(10_000);
+        assert!(host.is_plausible(100), "nothing is known yet");
+        let mut time = [0; 16];
+        time[0] = 1;
+        host.handle_ping_seq(&Beat { link: 0, time, seq: 10_000, timed: 1 });
+        assert!(!host.is_plausible(100));
+        assert!(host.is_plausible(20_000) && host.is_plausible(7000));
     }
 }

@@ -19,6 +19,8 @@ const FAST_FOR: Duration = Duration::from_secs(1);
 const BACKOFF: u32 = 10;
 /// A ping unanswered for longer than this many round trips makes a link suspect.
 const SUSPECT_ROUND_TRIPS: u32 = 4;
+/// Copies of a datagram on a link that loses many.
+const COPIES_MAX: u8 = 4;
 /// Bounds of the time after which a link is suspect.
 const SUSPECT_MIN: Duration = Duration::from_millis(20);
 
@@ -41,7 +43,57 @@ pub(crate) struct Link {
     unanswered_since: Option<Instant>,
     last_ping_heard: Option<Instant>,
     refused_at: Option<Instant>,
+    last_ping: Instant,
+    loss: Loss,
     backoff: u32,
+}
+
+/// How many pings come back.
+#[derive(Clone, Copy, Debug, Default)]
+struct Loss {
+    sent: u32,
+    answered: u32,
+}
+
+impl Loss {
+    /// Older pings count half after so many new ones.
+    const WINDOW: u32 = 64;
+    /// Below this many pings nothing is said.
+    const LEAST: u32 = 12;
+    /// Round trips that may fail before the link is called lossy.
+    const TOLERATED: f64 = 0.05;
+    /// What may go wrong with a message is what goes wrong with so few.
+    const WANTED: f64 = 0.1;
+
+    fn add_sent(&mut self) {
+        self.sent += 1;
+        if self.sent >= Self::WINDOW {
+            self.sent /= 2;
+            self.answered /= 2;
+        }
+    }
+
+    fn add_answered(&mut self) {
+        self.answered = (self.answered + 1).min(self.sent);
+    }
+
+    /// Share of packets lost one way, if that is worth speaking of. The last ping may still be under way.
+    fn one_way(self) -> Option<f64> {
+        if self.sent < Self::LEAST {
+            return None;
+        }
+        let failed = self.sent.saturating_sub(self.answered).saturating_sub(1);
+        let round_trip = f64::from(failed) / f64::from(self.sent);
+        (round_trip > Self::TOLERATED).then(|| 1.0 - (1.0 - round_trip).sqrt())
+    }
+
+    /// How often each of `fragments` is to be sent so that the message arrives in most cases.
+    fn copies(self, fragments: u8) -> u8 {
+        let Some(lost) = self.one_way() else { return 1 };
+        let wanted = Self::WANTED / f64::from(fragments.max(1));
+        let copies = (wanted.ln() / lost.clamp(0.01, 0.9).ln()).ceil();
+        (2..=COPIES_MAX).rev().find(|n| f64::from(*n) <= copies).unwrap_or(1)
+    }
 }
 
 /// What became of a link.
@@ -70,8 +122,15 @@ impl Link {
             unanswered_since: None,
             last_ping_heard: None,
             refused_at: None,
+            last_ping: now,
+            loss: Loss::default(),
             backoff: BACKOFF,
         }
+    }
+
+    /// How often each datagram of a message is to be sent. Receivers drop copies.
+    pub(crate) fn copies(&self, fragments: u8) -> u8 {
+        self.loss.copies(fragments)
     }
 
     pub(crate) fn latency(&self) -> Duration {
@@ -88,7 +147,7 @@ impl Link {
 
     /// True if a ping waits for its answer suspiciously long: traffic had better take another way as well.
     pub(crate) fn is_suspect(&self, now: Instant) -> bool {
-        self.unanswered_since.is_some_and(|since| now.since(since) > self.suspect_after())
+        self.unanswered_since.is_some_and(|since| now.since(since) >= self.suspect_after())
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -106,20 +165,37 @@ impl Link {
         self.backoff = self.backoff.saturating_sub(1).max(1);
     }
 
+    /// This process has not run for so long: nobody else is to blame for that silence.
+    pub(crate) fn excuse(&mut self, pause: Duration) {
+        self.last_pong = self.last_pong.after(pause);
+        self.unanswered_since = self.unanswered_since.map(|at| at.after(pause));
+        self.refused_at = self.refused_at.map(|at| at.after(pause));
+    }
+
     /// Takes the next regular ping, if it is due.
     pub(crate) fn take_ping(&mut self, now: Instant) -> bool {
         if self.next_ping > now {
             return false;
         }
-        let is_fast = !self.is_up && now < self.fast_until;
-        let pause =
-            if is_fast { FAST_PING.min(self.config.ping_interval) } else { self.config.ping_interval };
+        let interval = self.config.ping_interval;
+        // A link that is up is asked again as soon as an answer is overdue, so that losing some packets is told
+        // apart from losing all within the timeout; a pong puts the next ping off to its regular time.
+        let pause = match self.is_up {
+            true if self.is_suspect(now) => FAST_PING.min(interval),
+            true => self.suspect_after().min(interval),
+            false if now < self.fast_until => FAST_PING.min(interval),
+            false => interval,
+        };
+        self.last_ping = now;
         self.next_ping = now.after(pause);
         true
     }
 
     pub(crate) fn note_ping_sent(&mut self, now: Instant) {
         self.unanswered_since.get_or_insert(now);
+        if self.is_up {
+            self.loss.add_sent();
+        }
     }
 
     /// Looks whether the link is still up.
@@ -185,6 +261,10 @@ impl Link {
         self.unanswered_since = None;
         self.refused_at = None;
         self.last_pong = now;
+        if self.is_up {
+            self.loss.add_answered();
+            self.next_ping = self.last_ping.after(self.config.ping_interval);
+        }
         if round_trip > self.config.ping_timeout {
             return Change::None;
         }
@@ -198,6 +278,7 @@ impl Link {
             return Change::None;
         }
         self.is_up = true;
+        self.loss = Loss::default();
         self.next_ping = now.after(self.config.ping_interval);
         self.stats.up_count = self.stats.up_count.saturating_add(1);
         self.discovery.search_at(now);
@@ -315,10 +396,37 @@ mod tests {
     fn an_unanswered_ping_makes_it_suspect() {
         let mut link = up();
         link.note_ping_sent(at(100));
-        assert!(!link.is_suspect(at(115)));
+        assert!(!link.is_suspect(at(119)));
         assert!(link.is_suspect(at(125)));
         link.handle_pong(at(126), Duration::from_millis(26));
         assert!(!link.is_suspect(at(127)));
+    }
+
+    #[test]
+    fn an_overdue_answer_is_asked_for_again() {
+        let mut link = up();
+        assert!(!link.take_ping(at(700)));
+        assert!(link.take_ping(at(800)));
+        assert!(!link.take_ping(at(815)));
+        assert!(link.take_ping(at(820)));
+        link.note_ping_sent(at(800));
+        assert!(link.take_ping(at(840)));
+        assert!(link.take_ping(at(850)));
+        link.handle_pong(at(851), Duration::from_millis(1));
+        assert!(!link.take_ping(at(1590)));
+        assert!(link.take_ping(at(1600)));
+    }
+
+    #[test]
+    fn copies_grow_with_loss_and_length() {
+        let loss = |sent, answered| Loss { sent, answered };
+        assert_eq!(loss(5, 0).copies(46), 1);
+        assert_eq!(loss(60, 59).copies(46), 1);
+        assert_eq!(loss(60, 58).copies(255), 1);
+        // A fifth lost each way: 36 of 100 round trips fail.
+        assert_eq!(loss(60, 38).copies(1), 2);
+        assert_eq!(loss(60, 38).copies(46), 4);
+        assert_eq!(loss(60, 52).copies(46), 3);
     }
 
     #[test]

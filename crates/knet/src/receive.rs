@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use totem::{Instant, Level};
 
@@ -16,12 +17,17 @@ impl Knet {
     /// Handles one datagram. What is not authentic, not from a known address, or not understood is counted
     /// and dropped.
     pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+        self.excuse_pause(now);
         if self.take(now, from, bytes).is_none() {
             self.stats.rx_refused_packets += 1;
         }
     }
 
     fn take(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> Option<()> {
+        // Strangers cost no cryptography.
+        if !self.config.any_source && !self.is_known(from) {
+            return None;
+        }
         let (plain, was_sealed) = self.keys.open(bytes)?;
         let (header, packet) = wire::decode(&plain).ok()?;
         let number = self.source_link(header.node, from, &packet)?;
@@ -58,6 +64,10 @@ impl Knet {
         Some(())
     }
 
+    fn is_known(&self, from: SocketAddr) -> bool {
+        self.hosts.values().any(|host| host.links.values().any(|link| link.peer == from))
+    }
+
     /// The link of a known host that the datagram came over. Heartbeats name their link, data are known by
     /// their source address.
     fn source_link(&self, node: u16, from: SocketAddr, packet: &Packet<'_>) -> Option<u8> {
@@ -81,15 +91,23 @@ impl Knet {
         let [_, mark] = header.pads;
         host.is_own_kind = mark == OWN_MARK;
         host.handle_ping_seq(beat);
+        let is_own_kind = host.is_own_kind;
         let bytes = self.seal(&Packet::Pong(Beat { link: number, ..*beat }), header.pads);
+        let mut copies = 1;
         if let Some(link) = self.link(header.node, number) {
             link.handle_ping(now);
             link.stats.rx_ping_packets += 1;
             link.stats.rx_ping_bytes += len;
             link.stats.tx_pong_packets += 1;
             link.stats.tx_pong_bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            if !is_own_kind {
+                // The reference gives a link up for one lost pong; a second one does no harm.
+                copies = link.copies(1);
+            }
         }
-        self.transmit(header.node, number, Content::Beat, bytes);
+        for _ in 0..copies {
+            self.transmit(header.node, number, Content::Beat, Arc::clone(&bytes));
+        }
     }
 
     fn handle_pong(&mut self, now: Instant, host: u16, number: u8, beat: &Beat, len: u64) {
@@ -109,6 +127,9 @@ impl Knet {
 
     fn handle_data(&mut self, node: u16, data: &Data<'_>) {
         let Some(host) = self.hosts.get_mut(&node).filter(|host| host.is_reachable) else { return };
+        if !host.is_plausible(data.seq) {
+            return;
+        }
         host.note_data();
         host.window.reach(data.seq);
         if host.window.is_delivered(data.seq) {

@@ -19,12 +19,17 @@ use crate::wire::{self, Beat, Data, FRAGMENTS_MAX, Header, MESSAGE_MAX, Packet};
 
 /// Data packets between two pings that carry the sequence to everybody.
 const UNTIMED_PING_EVERY: u16 = u16::MAX / 8;
+/// A timer that fires later than this after its time means that this process did not run.
+const LATE: Duration = Duration::from_millis(50);
 /// Pause of the slow housekeeping.
 const RELAX_EVERY: Duration = Duration::from_secs(1);
 /// Datagrams that may wait for the driver; more are dropped, as a full socket would.
 const TRANSMITS_MAX: usize = 65_536;
 /// Lines for the log that may wait.
 const NOTES_MAX: usize = 1024;
+/// What copies on lossy links may cost: 4 MB/s, and 1 MB at once.
+const SPARE_BYTES_PER_MS: usize = 4000;
+const SPARE_BYTES_MAX: usize = 1_000_000;
 /// In the second spare byte of our own pings. The reference sets 0, ignores it, and echoes it in pongs.
 pub(crate) const OWN_MARK: u8 = 0x52;
 
@@ -54,8 +59,13 @@ pub struct Knet {
     /// Tells our own pongs from those of an earlier run.
     pub(crate) nonce: u32,
     next_relax: Instant,
+    /// Deadline that was told last.
+    due: Instant,
     /// Bytes of user data in each fragment.
     data_mtu: usize,
+    /// Bytes that may go into copies now, and when that was reckoned.
+    spare_bytes: usize,
+    spare_at: Instant,
 }
 
 impl Knet {
@@ -78,7 +88,10 @@ impl Knet {
             seq: 0,
             nonce,
             next_relax: now.after(RELAX_EVERY),
+            due: now,
             data_mtu: 0,
+            spare_bytes: SPARE_BYTES_MAX,
+            spare_at: now,
         };
         knet.reconfigure(now, config);
         Ok(knet)
@@ -202,11 +215,33 @@ impl Knet {
             datagrams.push(self.seal(&Packet::Data(whole), [0, 0]));
         }
         for (host, link) in targets {
-            for bytes in &datagrams {
-                self.transmit(host, link, Content::Data, Arc::clone(bytes));
+            for _ in 0..self.copies(now, host, link, &datagrams) {
+                for bytes in &datagrams {
+                    self.transmit(host, link, Content::Data, Arc::clone(bytes));
+                }
             }
         }
         Ok(())
+    }
+
+    /// On a lossy link messages are sent more than once, as long as that does not make a congestion worse.
+    fn copies(&mut self, now: Instant, host: u16, number: u8, datagrams: &[Arc<[u8]>]) -> u8 {
+        let count = u8::try_from(datagrams.len()).unwrap_or(u8::MAX);
+        let wanted = self.link(host, number).map_or(1, |link| link.copies(count));
+        if wanted <= 1 {
+            return 1;
+        }
+        let bytes: usize = datagrams.iter().map(|bytes| bytes.len()).sum();
+        let since_ms = now.since(self.spare_at).as_millis();
+        if since_ms > 0 {
+            let more = usize::try_from(since_ms).unwrap_or(usize::MAX).saturating_mul(SPARE_BYTES_PER_MS);
+            self.spare_bytes = self.spare_bytes.saturating_add(more).min(SPARE_BYTES_MAX);
+            self.spare_at = now;
+        }
+        let extra = (1..wanted).rev().find(|extra| usize::from(*extra) * bytes <= self.spare_bytes);
+        let extra = extra.unwrap_or(0);
+        self.spare_bytes -= usize::from(extra) * bytes;
+        extra + 1
     }
 
     fn targets(&mut self, now: Instant, to: Destination) -> Vec<(u16, u8)> {
@@ -293,6 +328,24 @@ impl Knet {
 
     /// Fires what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.excuse_pause(now);
+        self.fire(now);
+        self.due = self.next_deadline().unwrap_or(now);
+    }
+
+    /// After a pause of this process no link is judged by the silence of that time.
+    pub(crate) fn excuse_pause(&mut self, now: Instant) {
+        let pause = now.since(self.due);
+        if pause <= LATE {
+            return;
+        }
+        self.due = now;
+        for link in self.hosts.values_mut().flat_map(|host| host.links.values_mut()) {
+            link.excuse(pause);
+        }
+    }
+
+    fn fire(&mut self, now: Instant) {
         let relax = now >= self.next_relax;
         if relax {
             self.next_relax = now.after(RELAX_EVERY);
@@ -514,8 +567,15 @@ impl Knet {
     /// All links to all hosts, by host and number.
     #[must_use]
     pub fn links(&self, now: Instant) -> Vec<LinkStatus> {
+        let (fixed, overhead) = (self.config.fixed_mtu, self.keys.overhead());
         let links = self.hosts.iter().flat_map(|(id, host)| {
-            host.links.iter().map(move |(number, link)| link.status(now, *id, *number, host.is_reachable))
+            host.links.iter().map(move |(number, link)| {
+                let mut status = link.status(now, *id, *number, host.is_reachable);
+                if fixed > 0 && status.connected {
+                    status.mtu = u32::try_from(link.discovery.room(overhead, fixed)).unwrap_or(u32::MAX);
+                }
+                status
+            })
         });
         links.collect()
     }

@@ -68,6 +68,12 @@ impl Window {
         self.highest = Some(seq);
     }
 
+    /// True if [`Window::reach`] would start anew at this number.
+    pub(crate) fn is_far(&self, seq: u16) -> bool {
+        self.highest
+            .is_some_and(|highest| highest.wrapping_sub(seq) >= WINDOW && seq.wrapping_sub(highest) >= WINDOW)
+    }
+
     /// True if a message with this number was delivered.
     pub(crate) fn is_delivered(&self, seq: u16) -> bool {
         let (word, bit) = place(seq);

@@ -16,6 +16,8 @@ const LIVENESS_MIN: Duration = Duration::from_millis(10);
 const LIVENESS_MAX: Duration = Duration::from_millis(200);
 /// An event announced on the socket is in the ring already; this covers a server that was preempted in between.
 const ANNOUNCED_EVENT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Announcements read at once.
+const ANNOUNCEMENTS_MAX: usize = 64;
 
 /// A connection to a service. All calls wait at most the time given.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub struct Client {
     event: Ring,
     paths: [String; 3],
     max_message_size: usize,
+    /// Events that the socket has told of and that are still in the ring.
+    announced: usize,
     open: bool,
 }
 
@@ -79,6 +83,7 @@ impl Client {
             event,
             paths: [reply.request, reply.response, reply.event],
             max_message_size: granted,
+            announced: 0,
             open: true,
         })
     }
@@ -174,17 +179,26 @@ impl Client {
         if !self.open {
             return Err(Error::Disconnected);
         }
+        if self.announced > 0 {
+            return self.take_announced();
+        }
         if !timeout.is_zero() && sys::poll::wait_one(&self.socket, Interest::READ, Some(timeout))?.is_none() {
             return Ok(None);
         }
-        match sys::socket::receive(&self.socket, &mut [0u8; 1]) {
-            Ok(1) => {}
+        // One byte for each event; what is read here is remembered.
+        match sys::socket::receive(&self.socket, &mut [0u8; ANNOUNCEMENTS_MAX]) {
+            Ok(count) if count > 0 => self.announced = count,
             Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
             _ => {
                 self.open = false;
                 return Err(Error::Disconnected);
             }
         }
+        self.take_announced()
+    }
+
+    fn take_announced(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        self.announced -= 1;
         match self.event.read(ANNOUNCED_EVENT_TIMEOUT)? {
             Some(bytes) => Ok(Some(bytes)),
             None => Err(Error::Damaged),

@@ -41,7 +41,9 @@ pub(crate) struct Connection {
     event: Ring,
     response_queue: VecDeque<Vec<u8>>,
     event_queue: VecDeque<Vec<u8>>,
-    queued_bytes: usize,
+    pub(crate) queued_bytes: usize,
+    /// When something last moved from the queue into a ring, on the monotonic clock.
+    pub(crate) moved_ns: u64,
     /// Wake-up bytes owed to the client because its socket was full.
     owed_wakeups: usize,
 }
@@ -89,6 +91,7 @@ impl Connection {
             response_queue: VecDeque::new(),
             event_queue: VecDeque::new(),
             queued_bytes: 0,
+            moved_ns: 0,
             owed_wakeups: 0,
         };
         Ok((connection, reply))
@@ -145,6 +148,9 @@ impl Connection {
         if self.queued_bytes + bytes.len() > max_queue {
             return Err(Error::Again);
         }
+        if self.queued_bytes == 0 {
+            self.moved_ns = sys::clock::monotonic_ns();
+        }
         self.queued_bytes += bytes.len();
         match channel {
             Channel::Response => self.response_queue.push_back(bytes.to_vec()),
@@ -164,7 +170,6 @@ impl Connection {
         }
         if channel == Channel::Event {
             self.owed_wakeups += 1;
-            self.pay_wakeups()?;
         }
         Ok(())
     }
@@ -210,6 +215,10 @@ impl Connection {
                 }
             }
         }
+        if moved {
+            self.moved_ns = sys::clock::monotonic_ns();
+        }
+        self.pay_wakeups()?;
         Ok(moved)
     }
 

@@ -19,6 +19,10 @@ const MAX_PENDING: usize = 128;
 const ACCEPTS_PER_TURN: usize = 16;
 /// Requests taken from one connection per [`Server::dispatch`].
 const REQUESTS_PER_TURN: usize = 32;
+/// Queued bytes from which on a client lags, and how long after its last step it still counts as reading. A client that
+/// is held up while it waits for answers to its own requests does not read; this must be short enough not to matter then.
+const LAGGING_BYTES: usize = 2 * 1024 * 1024;
+const LAGGING_FOR_NS: u64 = 20_000_000;
 /// First and longest pause between two attempts to empty the queue of a client whose ring is full.
 const RETRY_MIN: Duration = Duration::from_millis(1);
 const RETRY_MAX: Duration = Duration::from_millis(50);
@@ -100,6 +104,8 @@ pub struct Server {
     work: BTreeSet<u64>,
     /// Connections with messages that did not fit into a ring.
     queued: BTreeSet<u64>,
+    /// Connections with events that they have not been told of.
+    unannounced: BTreeSet<u64>,
     retry: Duration,
     events: VecDeque<ServerEvent>,
 }
@@ -162,6 +168,7 @@ impl Server {
             connections: BTreeMap::new(),
             work: BTreeSet::new(),
             queued: BTreeSet::new(),
+            unannounced: BTreeSet::new(),
             retry: RETRY_MIN,
             events: VecDeque::new(),
         })
@@ -211,7 +218,41 @@ impl Server {
 
     /// Sends an event, queueing it while the client's ring is full.
     pub fn event(&mut self, conn: ConnId, bytes: &[u8]) -> Result<(), Error> {
-        self.send(conn, Channel::Event, bytes)
+        self.send(conn, Channel::Event, bytes)?;
+        self.wake(conn.0);
+        Ok(())
+    }
+
+    /// [`Server::event`] for many events in a row: the client is told of all of them by
+    /// [`Server::wake_clients`], which must follow.
+    pub fn event_quietly(&mut self, conn: ConnId, bytes: &[u8]) -> Result<(), Error> {
+        self.send(conn, Channel::Event, bytes)?;
+        self.unannounced.insert(conn.0);
+        Ok(())
+    }
+
+    /// Tells the clients of the events that were sent quietly.
+    pub fn wake_clients(&mut self) {
+        while let Some(id) = self.unannounced.pop_first() {
+            self.wake(id);
+        }
+    }
+
+    fn wake(&mut self, id: u64) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        match connection.pay_wakeups() {
+            Ok(()) => self.watch(id),
+            Err(_) => self.lose(id),
+        }
+    }
+
+    /// True while a client that does read has much left to read: a reason to send it less.
+    pub fn is_lagging(&self) -> bool {
+        let now_ns = sys::clock::monotonic_ns();
+        self.queued.iter().filter_map(|id| self.connections.get(id)).any(|connection| {
+            connection.queued_bytes > LAGGING_BYTES
+                && now_ns.saturating_sub(connection.moved_ns) < LAGGING_FOR_NS
+        })
     }
 
     /// Stops or resumes a client: while stopped its library answers "try again" by itself and no request is taken.
@@ -251,7 +292,6 @@ impl Server {
                     self.retry = RETRY_MIN;
                     let _ = self.timer.set(Some(RETRY_MIN));
                 }
-                self.watch(conn.0);
                 Ok(())
             }
             // The caller's mistake, not the client's.
@@ -427,6 +467,7 @@ impl Server {
     fn forget(&mut self, id: u64) -> bool {
         self.work.remove(&id);
         self.queued.remove(&id);
+        self.unannounced.remove(&id);
         match self.connections.remove(&id) {
             Some(connection) => {
                 let _ = self.poller.remove(&connection.socket);

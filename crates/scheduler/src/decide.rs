@@ -92,6 +92,7 @@ impl Cluster {
         self.order_remote_actions();
         self.schedule_fencing_and_shutdowns();
         self.apply_orderings();
+        self.settle_action_nodes();
         self.create_graph()
     }
 

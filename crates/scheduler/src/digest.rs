@@ -69,8 +69,10 @@ fn is_fence_param(name: &str) -> bool {
 impl Cluster {
     /// Whether a connection resource gets its address from where its container runs.
     pub(crate) fn needs_remote_name(&mut self, rsc: RscIx) -> bool {
+        // Asked of every resource: its parameters may have a say in when to decide again.
+        let params = self.params(rsc, None);
         self.rscs[rsc].is(rf::REMOTE_CONNECTION)
-            && self.params(rsc, None).get("addr").is_some_and(|a| a.eq_ignore_ascii_case("#uname"))
+            && params.get("addr").is_some_and(|a| a.eq_ignore_ascii_case("#uname"))
     }
 
     /// Host of a bundle's connection, once its container is placed.

@@ -407,6 +407,26 @@ pub fn merge_sort<T: Copy>(list: &mut [T], cmp: &mut dyn FnMut(T, T) -> Ordering
     list.copy_from_slice(&merged);
 }
 
+/// A duration in the units that fit it.
+pub fn readable_interval(ms: u32) -> String {
+    const UNITS: [(u32, &str); 3] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m")];
+    let (mut out, mut rest) = (String::new(), ms);
+    for (unit, name) in UNITS {
+        if rest >= unit {
+            out += &format!("{}{name}", rest / unit);
+            rest %= unit;
+        }
+    }
+    match (rest / 1000, rest % 1000) {
+        (0, 0) if ms == 0 => out += "0s",
+        (0, 0) => {}
+        (0, part) => out += &format!("{part}ms"),
+        (seconds, 0) => out += &format!("{seconds}s"),
+        (seconds, part) => out += &format!("{seconds}.{part:03}s"),
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -78,10 +78,12 @@ impl Node {
         now: Instant,
     ) -> Result<Self, String> {
         let nodes = usize::try_from(options.nodes).unwrap_or(1);
-        let timing = totem::Timing::derive(&options.timing_settings(), nodes).map_err(|e| e.to_string())?;
+        let timing = totem::Timing::derive(&options.timing_settings(id), nodes).map_err(|e| e.to_string())?;
         let config = engine::Config { nodeid: id, ..engine::Config::default() };
         let engine = Engine::new(config, map_of(id, options), now)?;
-        let ring = Totem::new(totem::Config::new(id, timing), stored_ring_seq, now);
+        let mut rules = totem::Config::new(id, timing);
+        rules.announce = !options.strangers.contains(&id);
+        let ring = Totem::new(rules, stored_ring_seq, now);
         let mut node = Self {
             id,
             ring,

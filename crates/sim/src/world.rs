@@ -113,8 +113,9 @@ impl World {
                 return Ok(true);
             }
             self.steps += 1;
-            if self.steps > STEPS_MAX {
-                return Err(format!("more than {STEPS_MAX} steps: something spins"));
+            let most = STEPS_MAX * u64::from(self.options.nodes.div_ceil(6));
+            if self.steps > most {
+                return Err(format!("more than {most} steps: something spins"));
             }
             let planned = self.futures.keys().next().map(|(at, _)| *at);
             let timer = self

@@ -317,7 +317,10 @@ impl Args {
                     "xml" => Format::Xml,
                     "html" => Format::Html,
                     other => {
-                        return Err(Failure(ExitCode::USAGE, format!("unknown output format '{other}'")));
+                        return Err(Failure(
+                            ExitCode::NOSUCH,
+                            format!("unknown output format '{other}': use text, xml or html"),
+                        ));
                     }
                 };
             }
@@ -329,7 +332,7 @@ impl Args {
 }
 
 fn load(source: &Source, live: Live<'_>) -> Result<Document, Failure> {
-    let bad = |error: String| Failure(ExitCode::NOINPUT, format!("Could not read input XML: {error}"));
+    let bad = |error: String| Failure(ExitCode::DATAERR, format!("Could not read input XML: {error}"));
     let bytes = match source {
         Source::Live => return live().map_err(|error| Failure(ExitCode::DISCONNECT, error)),
         Source::File(path) => std::fs::read(path).map_err(|e| bad(format!("{}: {e}", path.display())))?,
@@ -343,10 +346,30 @@ fn load(source: &Source, live: Live<'_>) -> Result<Document, Failure> {
         .map_err(|e| Failure(ExitCode::DATAERR, format!("Could not read input XML: {e}")))
 }
 
-fn save(path: Option<&PathBuf>, text: impl FnOnce() -> String) -> Result<(), Failure> {
+/// The configuration in today's words, if it conforms to its schema.
+fn usable(mut cib: Document) -> Result<Document, Failure> {
+    if let Err(faults) = cib::schema::validate(&cib) {
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        let message = format!("the configuration does not conform to its schema:\n  {}", faults.join("\n  "));
+        return Err(Failure(ExitCode::CONFIG, message));
+    }
+    cib::upgrade::for_decision(&mut cib).map_err(|e| Failure(ExitCode::CONFIG, e.to_string()))?;
+    Ok(cib)
+}
+
+/// Writes a file; a failure ends with the status that the reference has for this kind of file.
+fn save(path: Option<&PathBuf>, code: ExitCode, text: impl FnOnce() -> String) -> Result<(), Failure> {
     let Some(path) = path else { return Ok(()) };
     std::fs::write(path, text())
-        .map_err(|e| Failure(ExitCode::CANTCREAT, format!("Could not create '{}': {e}", path.display())))
+        .map_err(|e| Failure(code, format!("Could not create '{}': {e}", path.display())))
+}
+
+/// Exit status for a file or directory that cannot be used.
+fn status_of(error: &std::io::Error) -> ExitCode {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => ExitCode::NOSUCH,
+        _ => ExitCode::ERROR,
+    }
 }
 
 fn run(args: &Args, command: &str, live: Live<'_>) -> Result<ExitCode, Failure> {
@@ -355,10 +378,10 @@ fn run(args: &Args, command: &str, live: Live<'_>) -> Result<ExitCode, Failure> 
     }
     if let Some(dir) = &args.profile {
         let text = profile::profile(dir, args.repeat, &args.request)
-            .map_err(|e| Failure(ExitCode::NOINPUT, format!("{}: {e}", dir.display())))?;
+            .map_err(|e| Failure(status_of(&e), format!("{}: {e}", dir.display())))?;
         return show(args, &text).map(|()| ExitCode::OK);
     }
-    let cib = Arc::new(load(&args.source, live)?);
+    let cib = Arc::new(usable(load(&args.source, live)?)?);
     let run =
         sim::run_shared(cib.clone(), &args.request).map_err(|e| Failure(ExitCode::DATAERR, e.to_string()))?;
     save_all(args, &cib, &run)?;
@@ -376,14 +399,16 @@ fn run(args: &Args, command: &str, live: Live<'_>) -> Result<ExitCode, Failure> 
 fn save_all(args: &Args, cib: &Arc<Document>, run: &Run) -> Result<(), Failure> {
     let input = run.input.as_ref().unwrap_or(cib);
     let output = run.output.as_ref().unwrap_or(input);
-    save(args.save_input.as_ref(), || input.to_pretty())?;
-    save(args.save_output.as_ref(), || output.to_pretty())?;
+    save(args.save_input.as_ref(), ExitCode::NOSUCH, || input.to_pretty())?;
+    save(args.save_output.as_ref(), ExitCode::NOSUCH, || output.to_pretty())?;
     if let Some((cluster, graph)) = &run.decided {
-        save(args.save_graph.as_ref(), || cluster.graph_xml(graph).to_pretty())?;
-        save(args.save_dot.as_ref(), || render::dot(cluster, args.all_actions, args.verbose))?;
+        save(args.save_graph.as_ref(), ExitCode::IOERR, || cluster.graph_xml(graph).to_pretty())?;
+        save(args.save_dot.as_ref(), ExitCode::IOERR, || {
+            render::dot(cluster, args.all_actions, args.verbose)
+        })?;
     }
     match &args.source {
-        Source::File(path) if args.in_place => save(Some(path), || output.to_pretty()),
+        Source::File(path) if args.in_place => save(Some(path), ExitCode::CANTCREAT, || output.to_pretty()),
         _ if args.in_place => Err(Failure(
             ExitCode::USAGE,
             "--in-place needs --xml-file: only a file can be changed".to_string(),
@@ -413,14 +438,14 @@ fn rendered(args: &Args, run: &Run, command: &str) -> String {
                     doc.append_text(entry, error);
                 }
             }
-            format!("<?xml version=\"1.0\"?>\n{}", doc.to_pretty())
+            doc.to_pretty()
         }
     }
 }
 
 fn show(args: &Args, text: &str) -> Result<(), Failure> {
     if args.output_to.is_some() {
-        return save(args.output_to.as_ref(), || text.to_string());
+        return save(args.output_to.as_ref(), ExitCode::CANTCREAT, || text.to_string());
     }
     let mut stdout = std::io::stdout().lock();
     let _ = stdout.write_all(text.as_bytes());

@@ -45,11 +45,31 @@ pub struct Fake {
     pub adds_nodes: bool,
     /// Histories of the nodes' states that were asked for, by resource.
     histories: HashMap<NodeId, HashMap<String, NodeId>>,
+    /// Histories of which a node's state has a second one: list, first one, later one.
+    duplicates: Vec<(NodeId, NodeId, NodeId)>,
+}
+
+/// Histories of the same resource in the same list.
+fn duplicates(doc: &Document) -> Vec<(NodeId, NodeId, NodeId)> {
+    let mut out = Vec::new();
+    for list in doc.root_element().descendants().filter(|e| e.name() == "lrm_resources") {
+        let mut seen: HashMap<&str, NodeId> = HashMap::new();
+        for history in list.children() {
+            let Some(id) = history.attr("id") else { continue };
+            match seen.get(id) {
+                Some(first) => out.push((list.id(), *first, history.id())),
+                None => {
+                    seen.insert(id, history.id());
+                }
+            }
+        }
+    }
+    out
 }
 
 impl Fake {
     pub fn new(cib: &Document) -> Fake {
-        Fake { doc: cib.clone(), adds_nodes: false, histories: HashMap::new() }
+        Fake { doc: cib.clone(), adds_nodes: false, histories: HashMap::new(), duplicates: duplicates(cib) }
     }
 
     fn section(&mut self, name: &str) -> NodeId {
@@ -177,14 +197,44 @@ impl Fake {
             _ if outcome.interval_ms > 0 => vec![key.clone()],
             _ => vec![op_key(&outcome.rsc, "last", 0)],
         };
+        self.merge_duplicates(history);
         let calls =
             self.doc.element(history).children().filter_map(|op| op.attr("call-id").and_then(parse_int));
         let call = calls.max().unwrap_or(0).max(0).saturating_add(1);
+        // With a duplicate the reference finds neither, and starts to count anew.
+        let call = if self.duplicates.iter().any(|(_, first, _)| *first == history) { 1 } else { call };
         for id in ids {
             let known =
                 self.doc.element(history).children().find(|op| op.attr("id") == Some(&id)).map(Element::id);
             let op = known.unwrap_or_else(|| self.doc.append_with(history, "lrm_rsc_op", &[("id", &id)]));
             self.fill(op, &key, task, call, outcome);
+        }
+    }
+
+    /// As in the reference, which writes back the whole state of a node: what a later duplicate of a
+    /// history says ends up in the first one.
+    fn merge_duplicates(&mut self, changed: NodeId) {
+        let list = self.doc.parent(changed);
+        for (_, first, later) in self.duplicates.clone().into_iter().filter(|(at, ..)| list == Some(*at)) {
+            self.merge(first, later);
+        }
+    }
+
+    fn merge(&mut self, into: NodeId, from: NodeId) {
+        let attrs: Vec<(String, String)> =
+            self.doc.attrs(from).map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        for (name, value) in attrs {
+            self.doc.set_attr(into, &name, &value);
+        }
+        for child in self.doc.child_elements(from) {
+            let (name, id) = (self.doc.name(child), self.doc.attr(child, "id"));
+            let same = self.doc.element(into).children().find(|c| c.name() == name && c.attr("id") == id);
+            match same.map(Element::id) {
+                Some(same) => self.merge(same, child),
+                None => {
+                    self.doc.duplicate(into, child);
+                }
+            }
         }
     }
 
@@ -268,13 +318,12 @@ impl Fake {
         if self.doc.attr(block, "id").is_none() {
             self.doc.set_attr(block, "id", &id);
         }
-        let known =
-            self.doc.element(block).children().find(|e| e.attr("name") == Some(name)).map(Element::id);
         let block_id = self.doc.attr(block, "id").unwrap_or("").to_string();
-        let pair = known.unwrap_or_else(|| {
-            let pair_id = format!("{block_id}-{}", name.replace('#', "."));
-            self.doc.append_with(block, "nvpair", &[("id", &pair_id), ("name", name)])
-        });
+        let pair_id = format!("{block_id}-{}", name.replace('#', "."));
+        let pairs = self.doc.element(block).children();
+        let known = pairs.filter(|e| e.attr("id") == Some(&pair_id)).last().map(Element::id);
+        let pair = known
+            .unwrap_or_else(|| self.doc.append_with(block, "nvpair", &[("id", &pair_id), ("name", name)]));
         self.doc.set_attr(pair, "value", value);
     }
 

@@ -73,10 +73,16 @@ pub fn xml(parts: &[Part], doc: &mut Document, parent: NodeId) {
     for part in parts {
         match part {
             Part::Notice(_) => {}
-            Part::Bare(records) => append(doc, parent, records),
+            Part::Bare(records) => append(doc, parent, records.iter().collect()),
             Part::List { element, records, .. } => {
                 let list = doc.append(parent, element);
-                append(doc, list, records);
+                let (about, inside): (Vec<&Record>, Vec<&Record>) =
+                    records.iter().partition(|r| matches!(r.element, "quorum" | "watchdog"));
+                for record in about {
+                    let value = record.attrs.first().map_or("", |(_, value)| value);
+                    doc.set_attr(list, record.element, value);
+                }
+                append(doc, list, inside);
             }
             Part::Status { element, xml, .. } => {
                 let list = doc.append(parent, element);
@@ -88,8 +94,8 @@ pub fn xml(parts: &[Part], doc: &mut Document, parent: NodeId) {
     }
 }
 
-fn append(doc: &mut Document, parent: NodeId, records: &[Record]) {
-    for record in records.iter().filter(|r| !r.element.is_empty()) {
+fn append(doc: &mut Document, parent: NodeId, records: Vec<&Record>) {
+    for record in records.into_iter().filter(|r| !r.element.is_empty()) {
         let attrs: Vec<(&str, &str)> =
             record.attrs.iter().map(|(name, value)| (*name, value.as_str())).collect();
         doc.append_with(parent, record.element, &attrs);

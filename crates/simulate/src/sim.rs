@@ -99,8 +99,12 @@ pub fn options(cib: &Document, request: &Request) -> (Options, Option<String>) {
 
 fn status(cluster: &mut Cluster, revised: bool, request: &Request) -> Part {
     let show = Show { inactive: true, failed_detail: true, pending: !revised, ..Show::default() };
-    let wanted =
-        Sections { failcounts: request.failcounts, attributes: request.attributes, ..Sections::SHORT };
+    let wanted = Sections {
+        failcounts: request.failcounts,
+        failures: request.failcounts,
+        attributes: request.attributes,
+        ..Sections::SHORT
+    };
     let outside = Outside::default();
     let items = sections(cluster, &show, &wanted, &outside);
     let xml = request.xml.then(|| {
@@ -146,9 +150,13 @@ fn run_here(mut cib: Arc<Document>, request: &Request) -> Run {
         run.errors.push(NOT_VALIDATED.to_string());
     }
     run.announce(request, date.as_ref());
-    if let Some(cluster) = cluster.as_mut().filter(|_| !request.quiet) {
-        run.current_status(cluster, request);
+    if let Some(cluster) = cluster.as_mut() {
+        run.notices(cluster, request);
+        if !request.quiet {
+            run.current_status(cluster, request);
+        }
     }
+    let mut adds_nodes = false;
     if let Some(before) = cluster.take_if(|_| changes) {
         let mut fake = Fake::new(&cib);
         let (records, errors) = request.injections.apply(&mut fake, &before, request.now_s);
@@ -157,12 +165,16 @@ fn run_here(mut cib: Arc<Document>, request: &Request) -> Run {
             let (title, element) = ("Performing Requested Modifications", "modifications");
             run.parts.push(Part::List { title, element, records });
         }
+        adds_nodes = fake.adds_nodes;
         cib = Arc::new(fake.doc);
     }
     run.input = Some(cib.clone());
     let (opts, date) = options(&cib, request);
     if changes {
         run.announce(request, date.as_ref());
+        let mut changed = Cluster::unpack_shared(cib.clone(), &opts);
+        run.notices(&mut changed, request);
+        cluster = Some(changed);
     }
     if !request.process && !request.simulate {
         return run;
@@ -171,7 +183,9 @@ fn run_here(mut cib: Arc<Document>, request: &Request) -> Run {
     let graph = cluster.decide();
     run.decision(&cluster, request);
     if request.simulate {
-        run.execution(Fake::new(&cib), &cluster, &graph, request);
+        let mut fake = Fake::new(&cib);
+        fake.adds_nodes = adds_nodes;
+        run.execution(fake, &cluster, &graph, request);
     }
     run.decided = Some((cluster, graph));
     run
@@ -181,6 +195,16 @@ impl Run {
     fn announce(&mut self, request: &Request, line: Option<&String>) {
         if let Some(line) = line.filter(|_| !request.quiet) {
             self.parts.push(Part::Notice(Item::Line(line.clone())));
+        }
+    }
+
+    /// What was noticed while the status was read.
+    fn notices(&mut self, cluster: &mut Cluster, request: &Request) {
+        let (notices, rest): (Vec<Line>, Vec<Line>) =
+            std::mem::take(&mut cluster.lines).into_iter().partition(|line| matches!(line, Line::Info(_)));
+        cluster.lines = rest;
+        for line in notices.iter().filter(|_| !request.quiet) {
+            self.parts.push(Part::Notice(Item::Line(render::line(line))));
         }
     }
 
@@ -209,7 +233,8 @@ impl Run {
         if let Some((title, element)) = list {
             let shown = cluster.lines.iter().filter(|line| !request.quiet || !matches!(line, Line::Info(_)));
             let records = shown.map(render::record).collect();
-            self.parts.push(match request.quiet {
+            // Only with scores, as in the reference, does a quiet list do without title.
+            self.parts.push(match request.quiet && request.scores {
                 true => Part::Bare(records),
                 false => Part::List { title, element, records },
             });
@@ -235,6 +260,7 @@ impl Run {
         let (opts, date) = options(&output, request);
         self.announce(request, date.as_ref());
         let mut after = Cluster::unpack_shared(output, &opts);
+        self.notices(&mut after, request);
         self.parts.push(status(&mut after, true, request));
     }
 }

@@ -79,7 +79,11 @@ pub fn run_case(dir: &Path, name: &str) -> Outcome {
     let input = fs::read(dir.join("xml").join(format!("{name}.xml")));
     let input =
         input.map_err(|e| e.to_string()).and_then(|b| Document::parse_bytes(&b).map_err(|e| e.to_string()));
-    let input = match input {
+    let upgraded = |mut input: Document| match cib::upgrade::for_decision(&mut input) {
+        Ok(_) => Ok(input),
+        Err(error) => Err(error.to_string()),
+    };
+    let input = match input.and_then(upgraded) {
         Ok(input) => input,
         Err(message) => {
             failures.push(("xml", message));

@@ -3,7 +3,7 @@
 use crate::tree::Item;
 use crate::{Outside, Sections, Show, nodes, resources, time_text};
 use base::ExitCode;
-use scheduler::text::{parse_int, parse_op_key, parse_uint};
+use scheduler::text::{parse_int, parse_op_key, parse_uint, readable_interval};
 use scheduler::{Cluster, NoQuorum, NodeIx, Role, RscIx, rf};
 use xml::NodeId;
 
@@ -373,26 +373,6 @@ pub(crate) fn status_text(status: i64) -> &'static str {
         11 => "CIB secrets unavailable",
         _ => "UNKNOWN!",
     }
-}
-
-/// A duration in the units that fit it.
-fn readable_interval(ms: u32) -> String {
-    const UNITS: [(u32, &str); 3] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m")];
-    let (mut out, mut rest) = (String::new(), ms);
-    for (unit, name) in UNITS {
-        if rest >= unit {
-            out += &format!("{}{name}", rest / unit);
-            rest %= unit;
-        }
-    }
-    match (rest / 1000, rest % 1000) {
-        (0, 0) if ms == 0 => out += "0s",
-        (0, 0) => {}
-        (0, part) => out += &format!("{part}ms"),
-        (seconds, 0) => out += &format!("{seconds}s"),
-        (seconds, part) => out += &format!("{seconds}.{part:03}s"),
-    }
-    out
 }
 
 fn failure_line(cluster: &Cluster, op: NodeId, node: &str) -> String {

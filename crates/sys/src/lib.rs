@@ -17,6 +17,7 @@ pub mod rtnl;
 pub mod shm;
 pub mod signal;
 pub mod socket;
+pub mod udp;
 
 pub use child::{Child, ChildExit, Spawn};
 pub use poll::{EventFd, Interest, Poller, Ready, TimerFd};

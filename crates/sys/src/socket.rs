@@ -126,7 +126,7 @@ pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<usize> {
     usize::try_from(n).map_err(|_| crate::last_errno())
 }
 
-fn set_option(socket: impl AsFd, level: i32, name: i32, value: i32) -> Result<()> {
+pub(crate) fn set_option(socket: impl AsFd, level: i32, name: i32, value: i32) -> Result<()> {
     let length = size_of::<i32>() as libc::socklen_t;
     let raw = socket.as_fd().as_raw_fd();
     // SAFETY: the option value is an int that lives for the call.
@@ -225,7 +225,7 @@ pub fn next_queued_error(socket: impl AsFd) -> Result<Option<QueuedError>> {
     Ok(Some(QueuedError { errno, destination: socket_address(&address), info }))
 }
 
-fn socket_address(raw: &libc::sockaddr_storage) -> Option<std::net::SocketAddr> {
+pub(crate) fn socket_address(raw: &libc::sockaddr_storage) -> Option<std::net::SocketAddr> {
     // SAFETY: the storage is large and aligned enough for either kind, which its family names.
     unsafe {
         match i32::from(raw.ss_family) {
@@ -244,7 +244,7 @@ fn socket_address(raw: &libc::sockaddr_storage) -> Option<std::net::SocketAddr> 
     }
 }
 
-fn raw_address(address: std::net::SocketAddr) -> (libc::sockaddr_storage, libc::socklen_t) {
+pub(crate) fn raw_address(address: std::net::SocketAddr) -> (libc::sockaddr_storage, libc::socklen_t) {
     let address = socket2::SockAddr::from(address);
     // SAFETY: sockaddr_storage is plain data for which all zeroes is valid; socket2 writes at most its size.
     let mut raw: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
@@ -260,7 +260,7 @@ fn raw_address(address: std::net::SocketAddr) -> (libc::sockaddr_storage, libc::
     (raw, length as libc::socklen_t)
 }
 
-/// Datagrams that go out or come in with one call at most.
+/// Datagrams that go out with one call at most.
 pub const BATCH_MAX: usize = 64;
 
 /// Sends datagrams with one call, without blocking. Returns how many were sent, at least one.
@@ -295,77 +295,6 @@ pub fn send_batch(socket: impl AsFd, datagrams: &[(std::net::SocketAddr, &[u8])]
         )
     };
     usize::try_from(sent).map_err(|_| crate::last_errno())
-}
-
-/// Buffers for datagrams that come in with one call.
-pub struct ReceiveBatch {
-    bytes: Vec<u8>,
-    size: usize,
-    received: Vec<(usize, Option<std::net::SocketAddr>)>,
-}
-
-impl std::fmt::Debug for ReceiveBatch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReceiveBatch").field("received", &self.received.len()).finish_non_exhaustive()
-    }
-}
-
-impl ReceiveBatch {
-    /// Room for `count` datagrams of `size` bytes each; what is longer is cut off.
-    #[must_use]
-    pub fn new(count: usize, size: usize) -> Self {
-        let count = count.clamp(1, BATCH_MAX);
-        Self { bytes: vec![0; count * size.max(1)], size: size.max(1), received: Vec::with_capacity(count) }
-    }
-
-    /// Takes what has arrived, without blocking, in place of what was taken before. Returns the number.
-    ///
-    /// # Errors
-    /// AGAIN when nothing is there.
-    pub fn receive(&mut self, socket: impl AsFd) -> Result<usize> {
-        self.received.clear();
-        let mut vectors: Vec<libc::iovec> = self
-            .bytes
-            .chunks_mut(self.size)
-            .map(|chunk| libc::iovec { iov_base: chunk.as_mut_ptr().cast(), iov_len: chunk.len() })
-            .collect();
-        // SAFETY: sockaddr_storage is plain data for which all zeroes is valid.
-        let mut addresses: Vec<libc::sockaddr_storage> =
-            vectors.iter().map(|_| unsafe { std::mem::zeroed() }).collect();
-        let mut headers = Vec::with_capacity(vectors.len());
-        for (address, vector) in addresses.iter_mut().zip(&mut vectors) {
-            // SAFETY: mmsghdr is plain data for which all zeroes is valid.
-            let mut header: libc::mmsghdr = unsafe { std::mem::zeroed() };
-            header.msg_hdr.msg_name = std::ptr::from_mut(address).cast();
-            header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
-            header.msg_hdr.msg_iov = vector;
-            header.msg_hdr.msg_iovlen = 1;
-            headers.push(header);
-        }
-        // SAFETY: the headers point to addresses and buffers of the given lengths that live for the call.
-        let count = unsafe {
-            libc::recvmmsg(
-                socket.as_fd().as_raw_fd(),
-                headers.as_mut_ptr(),
-                headers.len() as libc::c_uint,
-                libc::MSG_DONTWAIT as _,
-                std::ptr::null_mut(),
-            )
-        };
-        let count = usize::try_from(count).map_err(|_| crate::last_errno())?;
-        for (header, address) in headers.iter().zip(&addresses).take(count) {
-            self.received.push((header.msg_len as usize, socket_address(address)));
-        }
-        Ok(count)
-    }
-
-    /// One of the datagrams taken last, with its sender.
-    #[must_use]
-    pub fn get(&self, index: usize) -> Option<(&[u8], std::net::SocketAddr)> {
-        let (length, from) = self.received.get(index).copied()?;
-        let start = index.checked_mul(self.size)?;
-        Some((self.bytes.get(start..start + length.min(self.size))?, from?))
-    }
 }
 
 /// Options of a multicast UDP socket.
@@ -447,21 +376,18 @@ mod tests {
     }
 
     #[test]
-    fn batches_arrive_in_order_with_their_sender() {
+    fn batches_arrive_in_order() {
         let a = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let b = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let to = b.local_addr().unwrap();
         let bodies: Vec<Vec<u8>> = (0..5u8).map(|n| vec![n; usize::from(n) * 100 + 1]).collect();
         let list: Vec<_> = bodies.iter().map(|body| (to, body.as_slice())).collect();
         assert_eq!(send_batch(&a, &list), Ok(5));
-        let mut batch = ReceiveBatch::new(4, 300);
-        wait_one(&b, Interest::READ, Some(Duration::from_secs(1))).unwrap();
-        assert_eq!(batch.receive(&b), Ok(4));
-        assert_eq!(batch.get(1), Some((&[1u8; 101][..], a.local_addr().unwrap())));
-        assert_eq!(batch.get(3).map(|(bytes, _)| bytes.len()), Some(300));
-        assert_eq!(batch.receive(&b), Ok(1));
-        assert_eq!(batch.get(1), None);
-        assert_eq!(batch.receive(&b), Err(Errno::AGAIN));
+        let mut buffer = [0; 600];
+        for body in &bodies {
+            let (length, from) = b.recv_from(&mut buffer).unwrap();
+            assert_eq!((&buffer[..length], from), (body.as_slice(), a.local_addr().unwrap()));
+        }
     }
 
     #[test]

@@ -10,13 +10,15 @@ const HOLD_MIN_MS: u32 = TIMEOUT_MIN_MS * 8 / 10 - 10;
 /// Retransmissions of the token within our own short token timeout. Twice the reference's number:
 /// a ring that loses every fifth packet must not break.
 const OWN_RETRANSMITS: u32 = 8;
-/// Token timeout when the configuration is silent, in ms. With [`OWN_CONSENSUS_MS`] a lost node is
+/// Token timeout among our own nodes when the configuration is silent, in ms. With [`OWN_CONSENSUS_MS`] a lost node is
 /// out of the membership in three quarters of a second (the reference needs 3000 + 3600 ms), which
 /// leaves the rest of the second to those who act on it.
 pub const OWN_TOKEN_MS: u32 = 500;
-/// Consensus timeout when the configuration is silent, in ms: five joins remain unanswered in it.
+/// Consensus timeout among our own nodes, in ms: five joins remain unanswered in it.
 pub const OWN_CONSENSUS_MS: u32 = 250;
 
+/// Shortest time that a node of our own kind is given to answer a join, in ms.
+const KIN_CONSENSUS_MIN_MS: u32 = 10;
 const TOKEN_COEFFICIENT_MS: u32 = 650;
 const RETRANSMITS_BEFORE_LOSS: u32 = 4;
 const JOIN_MS: u32 = 50;
@@ -53,16 +55,21 @@ pub enum TimingError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timing {
     pub token: Duration,
-    /// Zero: never warn.
-    pub token_warning: Duration,
+    /// Share of the token timeout after which a late token is worth a line in the log, in percent;
+    /// 0: never.
+    pub token_warning_percent: u32,
     pub token_retransmit: Duration,
     pub hold: Duration,
     pub join: Duration,
     pub send_join: Duration,
     pub consensus: Duration,
+    /// Stands in for `token` where only nodes of our own kind are concerned.
+    pub kin_token: Duration,
+    /// Stands in for `consensus` there, where it is shorter.
+    pub kin_consensus: Duration,
     pub merge: Duration,
     /// Ask a representative that holds the token longer than this to move it. Only with our own
-    /// short default token: another implementation's hold time may come close to it.
+    /// short default token: one that is configured otherwise may hold it for that long.
     pub nudge: Option<Duration>,
 }
 
@@ -79,45 +86,53 @@ impl Timing {
         let own = settings.token_ms.is_none()
             && settings.token_coefficient_ms.is_none()
             && settings.consensus_ms.is_none();
-        let token_ms = effective_token(settings, nodes, own);
+        let token_ms = effective_token(settings, nodes);
+        // Retransmissions are as frequent as the shorter timeout wants them: they accuse nobody.
+        let kin_token_ms = if own { OWN_TOKEN_MS } else { token_ms };
         let default_const = if own { OWN_RETRANSMITS } else { RETRANSMITS_BEFORE_LOSS };
         let loss_const = settings.token_retransmits_before_loss_const.unwrap_or(default_const);
         // As the reference computes them: token / (n + 0.2) and 0.8 × that − 10.
         let retransmit_ms = settings.token_retransmit_ms.unwrap_or_else(|| {
             let tenths = u64::from(loss_const) * 10 + 2;
-            u32::try_from(u64::from(token_ms) * 10 / tenths).unwrap_or(u32::MAX)
+            u32::try_from(u64::from(kin_token_ms) * 10 / tenths).unwrap_or(u32::MAX)
         });
         let hold_ms = settings.hold_ms.unwrap_or_else(|| {
             let scaled = u64::from(retransmit_ms) * 8 / 10;
-            u32::try_from(scaled).unwrap_or(u32::MAX).saturating_sub(10)
+            // Half of the retransmit time where nothing would be left: with a token below 126 ms.
+            u32::try_from(scaled).unwrap_or(u32::MAX).saturating_sub(10).max(retransmit_ms / 2).max(1)
         });
-        let consensus_ms =
-            settings.consensus_ms.unwrap_or_else(|| if own { OWN_CONSENSUS_MS } else { times_1_2(token_ms) });
+        let consensus_ms = settings.consensus_ms.unwrap_or_else(|| times_1_2(token_ms));
         let warning = settings.token_warning_percent.unwrap_or(TOKEN_WARNING_PERCENT);
         let timing = Self {
             token: ms(token_ms),
-            token_warning: ms(token_ms) * warning.min(100) / 100,
+            token_warning_percent: warning,
             token_retransmit: ms(retransmit_ms),
             hold: ms(hold_ms),
             join: ms(settings.join_ms.unwrap_or(JOIN_MS)),
             send_join: ms(settings.send_join_ms.unwrap_or(0)),
             consensus: ms(consensus_ms),
+            kin_token: ms(kin_token_ms),
+            kin_consensus: ms((kin_token_ms / 2).clamp(KIN_CONSENSUS_MIN_MS, OWN_CONSENSUS_MS)),
             merge: ms(settings.merge_ms.unwrap_or(MERGE_MS)),
-            nudge: own.then(|| ms(token_ms / 2)),
+            nudge: own.then(|| ms(kin_token_ms / 2)),
         };
-        timing.check(own, warning)?;
+        timing.check(settings)?;
         Ok(timing)
     }
 
-    fn check(&self, own: bool, warning: u32) -> Result<(), TimingError> {
+    /// Derived times may be shorter than what may be configured: a token below 126 ms is for rings
+    /// of our own nodes only, the reference refuses it.
+    fn check(&self, settings: &TimingSettings) -> Result<(), TimingError> {
         let in_ms = |value: Duration| u32::try_from(value.as_millis()).unwrap_or(u32::MAX);
-        if warning > 100 {
-            return Err(TimingError::Warning(warning));
+        if self.token_warning_percent > 100 {
+            return Err(TimingError::Warning(self.token_warning_percent));
         }
+        let retransmit_min_ms = if settings.token_retransmit_ms.is_some() { TIMEOUT_MIN_MS } else { 1 };
+        let hold_min_ms = if settings.hold_ms.is_some() { HOLD_MIN_MS } else { 1 };
         let limits = [
             ("token timeout", self.token, TIMEOUT_MIN_MS),
-            ("token retransmit timeout", self.token_retransmit, TIMEOUT_MIN_MS),
-            ("token hold timeout", self.hold, HOLD_MIN_MS),
+            ("token retransmit timeout", self.token_retransmit, retransmit_min_ms),
+            ("token hold timeout", self.hold, hold_min_ms),
             ("join timeout", self.join, TIMEOUT_MIN_MS),
             ("consensus timeout", self.consensus, TIMEOUT_MIN_MS),
             ("merge timeout", self.merge, TIMEOUT_MIN_MS),
@@ -128,17 +143,14 @@ impl Timing {
             }
         }
         let floor_ms = times_1_2(in_ms(self.token));
-        if !own && in_ms(self.consensus) < floor_ms {
+        if in_ms(self.consensus) < floor_ms {
             return Err(TimingError::Consensus(in_ms(self.consensus), floor_ms));
         }
         Ok(())
     }
 }
 
-fn effective_token(settings: &TimingSettings, nodes: usize, own: bool) -> u32 {
-    if own {
-        return OWN_TOKEN_MS;
-    }
+fn effective_token(settings: &TimingSettings, nodes: usize) -> u32 {
     let base_ms = settings.token_ms.unwrap_or(3000);
     let extra = u32::try_from(nodes.saturating_sub(2)).unwrap_or(u32::MAX);
     let per_node = settings.token_coefficient_ms.unwrap_or(TOKEN_COEFFICIENT_MS);
@@ -159,6 +171,10 @@ pub struct Config {
     pub net_mtu: usize,
     pub window_size: u32,
     pub max_messages: u32,
+    /// Among nodes of our own kind `window_size` and `max_messages` may grow: nobody has set them.
+    pub widen_window: bool,
+    /// Tell the others of our kind, and use what they tell.
+    pub announce: bool,
     pub miss_count_const: u32,
     pub seqno_unchanged_const: u32,
     pub fail_recv_const: u32,
@@ -179,6 +195,8 @@ impl Config {
             net_mtu: 1500,
             window_size: 50,
             max_messages: 17,
+            widen_window: true,
+            announce: true,
             miss_count_const: 5,
             seqno_unchanged_const: 30,
             fail_recv_const: 2500,
@@ -212,7 +230,19 @@ mod tests {
     #[test]
     fn silence_means_less_than_a_second() {
         let timing = Timing::derive(&TimingSettings::default(), 5).expect("valid");
-        assert!(timing.token + timing.consensus <= Duration::from_millis(800));
+        assert!(timing.kin_token + timing.kin_consensus <= Duration::from_millis(800));
+        // With nodes of another kind their defaults hold.
+        assert_eq!((millis(timing.token), millis(timing.consensus)), (4950, 5940));
+    }
+
+    #[test]
+    fn a_token_of_30_ms_leaves_45_ms_to_notice() {
+        let settings = TimingSettings { token_ms: Some(30), ..TimingSettings::default() };
+        let timing = Timing::derive(&settings, 2).expect("valid");
+        assert_eq!((millis(timing.kin_token), millis(timing.kin_consensus)), (30, 15));
+        assert!(timing.token_retransmit * 4 < timing.token && timing.hold < timing.token_retransmit);
+        let explicit = TimingSettings { token_retransmit_ms: Some(20), ..settings };
+        assert!(Timing::derive(&explicit, 2).is_err());
     }
 
     #[test]

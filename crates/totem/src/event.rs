@@ -110,4 +110,7 @@ pub struct Stats {
     pub continuous_gather: u32,
     pub pauses: u64,
     pub longest_pause: Duration,
+    /// Smoothed over the last hundred visits or so of the token.
+    pub mean_token_interval: Duration,
+    pub mean_backlog: u32,
 }

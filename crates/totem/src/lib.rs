@@ -5,6 +5,7 @@
 //! is sent), [`Totem::poll_event`], [`Totem::poll_transmit`], [`Totem::poll_note`],
 //! [`Totem::poll_timeout`]. It owns no socket, no clock and no thread.
 
+mod capability;
 mod config;
 mod event;
 mod membership;

@@ -26,8 +26,8 @@ impl Totem {
         {
             self.timers.stop(timer);
         }
-        self.timers.start(Timer::Join, self.now, self.config.timing.join);
-        self.timers.start(Timer::Consensus, self.now, self.config.timing.consensus);
+        self.timers.start(Timer::Join, self.now, self.join_interval());
+        self.timers.start(Timer::Consensus, self.now, self.consensus_timeout());
         self.stats.gather_entered += 1;
         self.note(Level::Debug, format!("entering GATHER state from {why}."));
     }
@@ -80,7 +80,7 @@ impl Totem {
     pub(crate) fn join_due(&mut self) {
         if matches!(self.state, State::Gather | State::Commit) {
             self.send_join();
-            self.timers.start(Timer::Join, self.now, self.config.timing.join);
+            self.timers.start(Timer::Join, self.now, self.join_interval());
         }
     }
 
@@ -107,8 +107,8 @@ impl Totem {
                 self.stats.operational_token_lost += 1;
                 let text = format!(
                     "A processor failed, forming new configuration: token timed out ({}ms), waiting {}ms for consensus.",
-                    self.config.timing.token.as_millis(),
-                    self.config.timing.consensus.as_millis()
+                    self.token_timeout().as_millis(),
+                    self.consensus_timeout().as_millis()
                 );
                 self.note(Level::Notice, text);
                 self.enter_gather("The token was lost in the OPERATIONAL state");

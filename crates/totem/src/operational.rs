@@ -41,6 +41,7 @@ impl Totem {
         self.proc = self.new_memb.clone();
         self.failed.clear();
         self.consensus.clear();
+        self.announce_capability();
         self.note_membership(&joined, &left);
         self.leaving.clear();
         self.state = State::Operational;

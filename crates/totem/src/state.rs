@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::RingId;
+use crate::capability::{self, Kin};
 use crate::config::{Config, Timing};
 use crate::event::{Configuration, Delivery, Destination, Event, Level, Note, SendError, Stats, Transmit};
 use crate::pack::{Assembler, MESSAGE_MAX, Packer, split_groups, with_group};
@@ -108,6 +109,7 @@ pub struct Totem {
     pub(crate) queue: VecDeque<Vec<u8>>,
     pub(crate) queue_trans: VecDeque<Vec<u8>>,
     pub(crate) waiting_trans_ack: bool,
+    pub(crate) kin: Kin,
     assembling_trans: bool,
     assembler: Assembler,
     assembler_trans: Assembler,
@@ -186,6 +188,7 @@ impl Totem {
             queue: VecDeque::new(),
             queue_trans: VecDeque::new(),
             waiting_trans_ack: true,
+            kin: Kin::default(),
             assembling_trans: true,
             assembler: Assembler::default(),
             assembler_trans: Assembler::default(),
@@ -214,7 +217,7 @@ impl Totem {
         self.now = now;
         let gap = now.since(self.last_wakeup);
         self.last_wakeup = now;
-        if gap <= self.config.timing.token / 2 {
+        if gap <= self.token_timeout() / 2 {
             return None;
         }
         self.stale_at = Some(now);
@@ -223,11 +226,11 @@ impl Totem {
         let text =
             format!("Process pause detected for {} ms, flushing membership messages.", gap.as_millis());
         self.note(Level::Notice, text);
-        let timing = &self.config.timing;
+        let token = self.token_timeout();
         let again = [
-            (Timer::Token, timing.token),
-            (Timer::Warning, timing.token_warning),
-            (Timer::Consensus, timing.consensus),
+            (Timer::Token, token),
+            (Timer::Warning, self.token_warning().unwrap_or(token)),
+            (Timer::Consensus, self.consensus_timeout()),
         ];
         for (timer, after) in again {
             if self.timers.is_running(timer) {
@@ -342,7 +345,7 @@ impl Totem {
     }
 
     fn restart_pause_timer(&mut self) {
-        self.timers.start(Timer::Pause, self.now, self.config.timing.token / 5);
+        self.timers.start(Timer::Pause, self.now, self.config.timing.kin_token / 5);
     }
 
     /// The host of `node` says that nobody listens on its port (ICMP port unreachable). One report
@@ -479,6 +482,9 @@ impl Totem {
                         self.assembler.forget(*node);
                         self.assembler_trans.forget(*node);
                     }
+                    if !configuration.transitional {
+                        self.forget_announcements();
+                    }
                     return Some(Event::Configuration(configuration));
                 }
                 Raw::Switch => self.assembling_trans = true,
@@ -510,6 +516,10 @@ impl Totem {
                 continue;
             };
             let Some(group) = groups.first() else { continue };
+            if *group == capability::GROUP {
+                self.take_announcement(header.nodeid);
+                continue;
+            }
             self.ready.push_back(Delivery {
                 nodeid: header.nodeid,
                 order: header.order,
@@ -560,6 +570,12 @@ impl Totem {
     #[must_use]
     pub fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// Time since the token was here last.
+    #[must_use]
+    pub fn since_token(&self, now: Instant) -> Duration {
+        now.since(self.last_token_at)
     }
 
     /// Own node id.

@@ -1,6 +1,5 @@
 //! The rotating token: total order, retransmission, flow control, holding.
 
-use core::time::Duration;
 use std::sync::Arc;
 
 use crate::RingId;
@@ -14,10 +13,9 @@ use crate::wire::{
 
 impl Totem {
     pub(crate) fn restart_token_timer(&mut self) {
-        let timing = &self.config.timing;
-        self.timers.start(Timer::Token, self.now, timing.token);
-        if timing.token_warning > Duration::ZERO {
-            self.timers.start(Timer::Warning, self.now, timing.token_warning);
+        self.timers.start(Timer::Token, self.now, self.token_timeout());
+        if let Some(after) = self.token_warning() {
+            self.timers.start(Timer::Warning, self.now, after);
         }
         self.last_token_at = self.now;
     }
@@ -29,8 +27,8 @@ impl Totem {
     pub(crate) fn token_late(&mut self) {
         let late = self.now.since(self.last_token_at);
         self.note(Level::Notice, format!("Token has not been received in {} ms", late.as_millis()));
-        if self.config.timing.token_warning > Duration::ZERO {
-            self.timers.start(Timer::Warning, self.now, self.config.timing.token_warning);
+        if let Some(after) = self.token_warning() {
+            self.timers.start(Timer::Warning, self.now, after);
         }
     }
 
@@ -116,6 +114,7 @@ impl Totem {
         if !is_current {
             return;
         }
+        self.note_visit();
         self.watch_activity(&token);
         if self.state == State::Operational {
             self.release_messages(token.aru);
@@ -147,6 +146,20 @@ impl Totem {
             return;
         }
         self.forward_token(token);
+    }
+
+    /// Averages for the statistics: each visit counts for a hundredth.
+    fn note_visit(&mut self) {
+        const VISITS: u32 = 100;
+        let interval = self.now.since(self.last_token_at);
+        let stats = &mut self.stats;
+        stats.mean_token_interval = if stats.mean_token_interval.is_zero() {
+            interval
+        } else {
+            (stats.mean_token_interval * (VISITS - 1) + interval) / VISITS
+        };
+        let backlog = u64::from(stats.mean_backlog) * u64::from(VISITS - 1) + u64::from(self.backlog);
+        stats.mean_backlog = u32::try_from(backlog / u64::from(VISITS)).unwrap_or(u32::MAX);
     }
 
     fn watch_activity(&mut self, token: &OrfToken) {
@@ -231,9 +244,9 @@ impl Totem {
     }
 
     fn allowed_messages(&mut self, token: &OrfToken) -> u32 {
-        let window = self.config.window_size;
+        let (window, most) = self.window();
         let free = window.checked_sub(token.fcc).unwrap_or(window);
-        let allowed = self.config.max_messages.min(free);
+        let allowed = most.min(free);
         self.backlog = self.backlog_now();
         let total = token.backlog.wrapping_add(self.backlog).wrapping_sub(self.last_backlog);
         let share = window.wrapping_mul(self.last_backlog).checked_div(total).unwrap_or(0);
@@ -292,11 +305,8 @@ impl Totem {
     }
 
     fn window_is_full(&self, allowed: u32, token_seq: u32) -> bool {
-        let limit = self
-            .last_released
-            .wrapping_add(WINDOW)
-            .wrapping_sub(allowed)
-            .wrapping_sub(self.config.window_size);
+        let limit =
+            self.last_released.wrapping_add(WINDOW).wrapping_sub(allowed).wrapping_sub(self.window().0);
         before(limit, token_seq)
     }
 

@@ -13,6 +13,8 @@ use std::fmt;
 use base::CibError;
 use xml::{Document, Element};
 
+use crate::upgrade::{self, Goal};
+
 use table::{Rule, Values, rule_for};
 
 /// Most faults reported for one document.
@@ -57,6 +59,11 @@ fn line_of(schema: &str) -> Option<Line> {
     }
 }
 
+/// Whether `validate-with` may have this value.
+pub fn is_known(schema: &str) -> bool {
+    line_of(schema).is_some()
+}
+
 /// Checks the configuration section.
 ///
 /// # Errors
@@ -79,23 +86,23 @@ pub fn validate(cib: &Document) -> Result<(), Vec<Fault>> {
     if check.faults.is_empty() { Ok(()) } else { Err(check.faults) }
 }
 
-/// Moves a document to the newest schema.
+/// Moves a document to the newest schema that is stored; older lines are transformed
+/// ([`crate::upgrade`]).
 ///
 /// # Errors
-/// [`CibError::SchemaUnchanged`] when it is there already, [`CibError::TransformFailed`] when its
-/// schema is of an older line that needs a transformation, [`CibError::SchemaValidation`] when it does
-/// not conform to the newest one.
+/// [`CibError::SchemaUnchanged`] when it is there already, [`CibError::TransformFailed`] when nobody
+/// knows its schema, [`CibError::SchemaValidation`] when the result does not conform to the newest one.
 pub fn upgrade(cib: &mut Document) -> Result<(), CibError> {
     let root = cib.root();
     let schema = cib.attr(root, "validate-with").unwrap_or("").to_string();
     if schema == base::CURRENT_SCHEMA {
         return Err(CibError::SchemaUnchanged);
     }
-    match line_of(&schema) {
-        Some(Line::Current | Line::Unchecked) => {}
-        _ => return Err(CibError::TransformFailed),
+    if line_of(&schema).is_none() {
+        return Err(CibError::TransformFailed);
     }
     let mut upgraded = cib.clone();
+    upgrade::transform(&mut upgraded, Goal::V3);
     upgraded.set_attr(root, "validate-with", base::CURRENT_SCHEMA);
     validate(&upgraded).map_err(|_| CibError::SchemaValidation)?;
     *cib = upgraded;

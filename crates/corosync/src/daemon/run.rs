@@ -83,6 +83,7 @@ impl Daemon {
         }
         self.settle(now);
         self.watch_queue(now);
+        self.servers.wake_clients();
         self.finish_leaving(now);
     }
 
@@ -92,6 +93,7 @@ impl Daemon {
             self.ring.handle_packet(now, &packet);
             self.settle(now);
         }
+        self.servers.wake_clients();
         for node in received.unreachable {
             self.ring.peer_unreachable(now, node);
         }
@@ -117,6 +119,7 @@ impl Daemon {
             while let Some(transmit) = self.ring.poll_transmit() {
                 self.transport.send(now, &transmit, self.ring.ring_members());
             }
+            self.transport.flush(now);
             while let Some(note) = self.ring.poll_note() {
                 self.logger.line(note.level, "TOTEM", note.text);
             }
@@ -194,8 +197,13 @@ impl Daemon {
         }
     }
 
-    /// Clients wait while the send queue is long.
+    /// Clients wait while the send queue is long, and while one of them cannot keep up with reading.
     fn watch_queue(&mut self, now: Instant) {
+        let lagging = self.servers.is_lagging();
+        if lagging != self.lagging {
+            self.lagging = lagging;
+            self.update_flow();
+        }
         let used = self.ring.queue_used_percent();
         let backlogged = if self.backlogged {
             used > QUEUE_LOW_PERCENT || !self.waiting.is_empty()
@@ -211,7 +219,7 @@ impl Daemon {
     }
 
     fn update_flow(&mut self) {
-        self.servers.set_flow(self.flow_stopped || self.backlogged);
+        self.servers.set_flow(self.flow_stopped || self.backlogged || self.lagging);
     }
 
     fn serve(&mut self, now: Instant, index: usize) {
@@ -219,7 +227,7 @@ impl Daemon {
             match event {
                 ClientEvent::Connected(client) => {
                     self.engine.handle_connect(client);
-                    if self.flow_stopped || self.backlogged {
+                    if self.flow_stopped || self.backlogged || self.lagging {
                         self.update_flow();
                     }
                 }
@@ -244,7 +252,7 @@ impl Daemon {
     fn refresh_stats(&mut self, now: Instant) {
         self.counters.connections = u64::try_from(self.servers.connections()).unwrap_or(u64::MAX);
         self.counters.send_failures = self.transport.send_failures();
-        let mut values = stats::collect(&self.ring, self.counters);
+        let mut values = stats::collect(&self.ring, self.counters, now);
         self.transport.add_stats(&mut values, now);
         self.engine.set_stats(values);
     }
@@ -291,7 +299,7 @@ impl Daemon {
         // Identity and kind of transport stay what they were at the start.
         self.settings.nodes = settings.nodes;
         self.settings.timing = settings.timing;
-        if matches!(self.settings.transport, Transport::Knet(_)) {
+        if let (Transport::Knet(_), Transport::Knet(_)) = (&self.settings.transport, &settings.transport) {
             self.settings.transport = settings.transport;
         }
         self.engine.apply_reload(Ok((map, self.transport.links(&self.settings, now))));

@@ -211,6 +211,7 @@ impl Parts {
             waiting: VecDeque::new(),
             backlogged: false,
             flow_stopped: false,
+            lagging: false,
             counters: Counters::default(),
             leaving_since: None,
             exit: None,

@@ -161,7 +161,7 @@ fn read_link(map: &Map, number: u8, address: IpAddr, timing: &Timing) -> Result<
     let value = |name: &str| map.u32(&key(name)).filter(|value| *value > 0);
     let port = map.number(&key("mcastport")).and_then(|port| u16::try_from(port).ok());
     let port = port.filter(|port| *port > 0).unwrap_or(DEFAULT_PORT + u16::from(number));
-    let token_ms = u32::try_from(timing.token.as_millis()).unwrap_or(u32::MAX);
+    let token_ms = u32::try_from(timing.kin_token.as_millis()).unwrap_or(u32::MAX);
     let pong_count = value("knet_pong_count").unwrap_or(PONG_COUNT);
     let timeout_ms = value("knet_ping_timeout").unwrap_or(token_ms / pong_count).max(1);
     let interval_ms =

@@ -177,6 +177,8 @@ struct StatusView {
     transport: String,
     /// How each link is carried; empty for udp and udpu.
     link_transports: BTreeMap<u8, String>,
+    /// What is wrong with links, by node and link, where the engine knows it.
+    faults: BTreeMap<(u32, u8), String>,
     nodes: Vec<(u32, Option<NodeStatus>)>,
 }
 
@@ -231,7 +233,32 @@ fn read_status(cfg: &mut Cfg) -> Result<StatusView, String> {
         }
         nodes.push((id, status.ok()));
     }
-    Ok(StatusView { local, transport, link_transports, nodes })
+    let faults = if transport == "knet" { read_faults() } else { BTreeMap::new() };
+    Ok(StatusView { local, transport, link_transports, faults, nodes })
+}
+
+/// The engine's verdicts on links that are down. Only ours has them.
+fn read_faults() -> BTreeMap<(u32, u8), String> {
+    let Ok(mut cmap) = Cmap::open_map(clients::Map::Statistics) else { return BTreeMap::new() };
+    let keys = cmap.keys("stats.knet.node").unwrap_or_default();
+    let mut faults = BTreeMap::new();
+    for key in keys.iter().filter(|key| key.ends_with(".fault")) {
+        let place = key.trim_start_matches("stats.knet.node").trim_end_matches(".fault");
+        let place =
+            place.split_once(".link").and_then(|(node, link)| Some((node.parse().ok()?, link.parse().ok()?)));
+        let text = cmap.find(key).ok().flatten().and_then(|value| value.as_str().map(str::to_owned));
+        if let (Some(place), Some(text)) = (place, text) {
+            faults.insert(place, text);
+        }
+    }
+    faults
+}
+
+impl StatusView {
+    /// What is wrong with a link, in brackets.
+    fn fault(&self, node: u32, link: u8) -> String {
+        self.faults.get(&(node, link)).map_or_else(String::new, |text| format!(" ({text})"))
+    }
 }
 
 fn print_nodes(view: &StatusView) {
@@ -242,7 +269,8 @@ fn print_nodes(view: &StatusView) {
         let remote = if status.remote { " remote" } else { "" };
         let external = if status.external { " external" } else { "" };
         let mut line = format!("nodeid: {} reachable{remote}{external}", status.node);
-        if view.transport == "knet" {
+        // Engines that know no versions of the protocol report none.
+        if view.transport == "knet" && status.wire_max > 0 {
             let versions = (status.wire_min, status.wire_max, status.wire_version);
             line += &format!("   onwire (min/max/cur): {}, {}, {}", versions.0, versions.1, versions.2);
         }
@@ -253,8 +281,12 @@ fn print_nodes(view: &StatusView) {
             let connected = if link.connected { " connected" } else { "" };
             let dynamic = if link.dynamic_connected { " dynconnected" } else { "" };
             println!(
-                "   LINK: {} {carrier} ({}{arrow}{}) enabled{connected}{dynamic} mtu: {}",
-                link.link, link.source, link.destination, link.mtu
+                "   LINK: {} {carrier} ({}{arrow}{}) enabled{connected}{dynamic} mtu: {}{}",
+                link.link,
+                link.source,
+                link.destination,
+                link.mtu,
+                view.fault(status.node, link.link)
             );
         }
         println!();
@@ -291,7 +323,7 @@ fn print_links(view: &StatusView, brief: bool) {
                 (_, true) => "connected",
                 (_, false) => "disconnected",
             };
-            println!("\t\tnodeid: {id:>10}:\t{state}");
+            println!("\t\tnodeid: {id:>10}:\t{state}{}", view.fault(*id, link.link));
         }
     }
 }

@@ -1,16 +1,21 @@
 //! The sockets of udpu (a copy for each node) and udp (multicast).
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use sys::socket::Multicast;
+use sys::udp::{Datagrams, SEGMENTS_MAX, SEND_BYTES_MAX};
 use totem::{Destination, Transmit};
 
 use super::{BATCH, BATCH_AFTER_PAUSE, Received, TransportError, tune};
 use crate::settings::{Node, Settings, Transport as Kind};
+
+/// Largest datagram that is not cut into IP fragments on an ordinary network.
+const SEGMENT_BYTES_MAX: usize = 1472;
 
 struct Group {
     receiver: UdpSocket,
@@ -26,7 +31,13 @@ pub(crate) struct Sockets {
     port: u16,
     nodes: BTreeMap<u32, IpAddr>,
     block_unlisted: bool,
-    buffer: Vec<u8>,
+    /// Packets of this turn for each address, in order.
+    outgoing: BTreeMap<SocketAddr, Vec<Arc<[u8]>>>,
+    /// The kernel cuts one large send into datagrams.
+    segments: bool,
+    incoming: Datagrams,
+    /// A send or a receive was told of an error that the error queue knows more about.
+    has_errors: bool,
     send_failures: u32,
 }
 
@@ -64,7 +75,10 @@ impl Sockets {
             port: settings.port,
             nodes: BTreeMap::new(),
             block_unlisted: settings.block_unlisted,
-            buffer: vec![0; totem::wire::PACKET_MAX + 1],
+            outgoing: BTreeMap::new(),
+            segments: true,
+            incoming: Datagrams::default(),
+            has_errors: false,
             send_failures: 0,
         };
         transport.set_nodes(&settings.nodes, settings.block_unlisted);
@@ -92,41 +106,88 @@ impl Sockets {
         self.send_failures
     }
 
-    /// Sends one packet of the ring.
+    /// Takes one packet of the ring; it leaves with [`Sockets::flush`]. Multicasts leave before a token.
     pub(crate) fn send(&mut self, transmit: &Transmit, members: &std::collections::BTreeSet<u32>) {
-        let bytes = &transmit.bytes;
-        if let (Destination::Members | Destination::Everybody, Some(group)) = (transmit.to, &self.group) {
-            let result = group.sender.send_to(bytes, group.address);
-            self.count(&result);
-            return;
-        }
-        let targets: Vec<IpAddr> = match transmit.to {
-            Destination::Node(id) => self.nodes.get(&id).copied().into_iter().collect(),
-            Destination::Members => {
-                self.others().filter(|(id, _)| members.contains(id)).map(|(_, address)| address).collect()
+        let to_all = matches!(transmit.to, Destination::Members | Destination::Everybody);
+        let targets: Vec<SocketAddr> = match (&self.group, transmit.to) {
+            (Some(group), _) if to_all => vec![group.address],
+            (_, Destination::Node(id)) => self.nodes.get(&id).map(|ip| self.at(*ip)).into_iter().collect(),
+            (_, Destination::Members) => {
+                self.others().filter(|(id, _)| members.contains(id)).map(|(_, ip)| self.at(ip)).collect()
             }
-            Destination::Everybody => self.others().map(|(_, address)| address).collect(),
+            (_, Destination::Everybody) => self.others().map(|(_, ip)| self.at(ip)).collect(),
         };
-        for address in targets {
-            self.send_to(bytes, address);
+        for target in targets {
+            self.outgoing.entry(target).or_default().push(Arc::clone(&transmit.bytes));
         }
+    }
+
+    fn at(&self, ip: IpAddr) -> SocketAddr {
+        SocketAddr::new(ip, self.port)
     }
 
     fn others(&self) -> impl Iterator<Item = (u32, IpAddr)> {
         self.nodes.iter().filter(|(id, _)| **id != self.own).map(|(id, address)| (*id, *address))
     }
 
-    fn send_to(&mut self, bytes: &[u8], address: IpAddr) {
-        let target = SocketAddr::new(address, self.port);
-        let mut result = self.unicast.send_to(bytes, target);
-        if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
-            // The error of an earlier packet is reported here; this one has not been sent.
-            result = self.unicast.send_to(bytes, target);
+    /// Sends what was taken. Whoever gets the token gets it last of all: the others must have the
+    /// messages before they get a token that counts them.
+    pub(crate) fn flush(&mut self) {
+        let has_token = |packets: &[Arc<[u8]>]| packets.iter().any(|packet| totem::wire::is_token(packet));
+        let group = self.group.as_ref().map(|group| group.address);
+        let mut batches: Vec<(SocketAddr, Vec<Arc<[u8]>>)> =
+            core::mem::take(&mut self.outgoing).into_iter().collect();
+        batches.sort_by_key(|(to, packets)| (Some(*to) != group, has_token(packets)));
+        for (to, packets) in batches {
+            self.send_all(to, &packets);
         }
-        self.count(&result);
     }
 
-    fn count(&mut self, result: &io::Result<usize>) {
+    fn send_all(&mut self, to: SocketAddr, packets: &[Arc<[u8]>]) {
+        let mut rest = packets;
+        while let Some(first) = rest.first() {
+            let run = if self.segments { run_length(rest) } else { 1 };
+            let (now, later) = rest.split_at(run);
+            if run > 1 {
+                let parts: Vec<IoSlice<'_>> = now.iter().map(|packet| IoSlice::new(packet)).collect();
+                let size = u16::try_from(first.len()).unwrap_or(u16::MAX);
+                let socket = self.socket_for(to);
+                let mut result = sys::udp::send_segments(socket, to, size, &parts);
+                if result == Err(sys::Errno::CONNREFUSED) {
+                    // The error of an earlier packet is reported here; these have not been sent.
+                    self.has_errors = true;
+                    result = sys::udp::send_segments(self.socket_for(to), to, size, &parts);
+                }
+                match result {
+                    Ok(()) => self.send_failures = 0,
+                    Err(errno) => {
+                        use sys::Errno;
+                        // Not on this path: one by one from now on.
+                        let never = [Errno::IO, Errno::INVAL, Errno::MSGSIZE, Errno::NOPROTOOPT];
+                        self.segments &= !never.contains(&errno);
+                        now.iter().for_each(|packet| self.send_one(to, packet));
+                    }
+                }
+            } else {
+                self.send_one(to, first);
+            }
+            rest = later;
+        }
+    }
+
+    fn socket_for(&self, to: SocketAddr) -> &UdpSocket {
+        match &self.group {
+            Some(group) if group.address == to => &group.sender,
+            _ => &self.unicast,
+        }
+    }
+
+    fn send_one(&mut self, to: SocketAddr, bytes: &[u8]) {
+        let mut result = self.socket_for(to).send_to(bytes, to);
+        if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+            self.has_errors = true;
+            result = self.socket_for(to).send_to(bytes, to);
+        }
         match result {
             Ok(_) => self.send_failures = 0,
             Err(_) => self.send_failures = self.send_failures.saturating_add(1),
@@ -138,25 +199,37 @@ impl Sockets {
         let mut received = Received::default();
         let mut tokens = Vec::new();
         let limit = if everything { BATCH_AFTER_PAUSE } else { BATCH };
-        let sockets: Vec<&UdpSocket> =
-            core::iter::once(&self.unicast).chain(self.group.as_ref().map(|group| &group.receiver)).collect();
-        for socket in sockets {
-            for _ in 0..limit {
-                let Some((len, from)) = receive_one(socket, &mut self.buffer) else { break };
-                let known = self.nodes.values().any(|address| *address == from.ip());
-                if (self.block_unlisted && !known) || len > totem::wire::PACKET_MAX {
-                    continue;
+        let Self { unicast, group, incoming, nodes, has_errors, block_unlisted, .. } = self;
+        for socket in core::iter::once(&*unicast).chain(group.as_ref().map(|group| &group.receiver)) {
+            let mut taken = 0;
+            while taken < limit {
+                match incoming.receive(socket) {
+                    Ok(()) => {}
+                    Err(sys::Errno::INTR) => continue,
+                    // The error of an earlier send, of which the queue tells more.
+                    Err(sys::Errno::CONNREFUSED) => {
+                        *has_errors = true;
+                        continue;
+                    }
+                    Err(_) => break,
                 }
-                let packet = self.buffer.get(..len).unwrap_or_default().to_vec();
-                if totem::wire::is_token(&packet) {
-                    tokens.push(packet);
-                } else {
-                    received.packets.push(packet);
+                for (packet, from) in incoming.iter() {
+                    taken += 1;
+                    let known = nodes.values().any(|address| *address == from.ip());
+                    if (*block_unlisted && !known) || packet.len() > totem::wire::PACKET_MAX {
+                        continue;
+                    }
+                    let list =
+                        if totem::wire::is_token(packet) { &mut tokens } else { &mut received.packets };
+                    list.push(packet.to_vec());
                 }
             }
         }
         received.packets.append(&mut tokens);
-        received.unreachable = self.take_errors();
+        if received.packets.is_empty() || self.has_errors {
+            self.has_errors = false;
+            received.unreachable = self.take_errors();
+        }
         received
     }
 
@@ -174,16 +247,17 @@ impl Sockets {
     }
 }
 
-fn receive_one(socket: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
-    loop {
-        match socket.recv_from(buffer) {
-            Ok((len, from)) => return Some((len, from)),
-            // An interruption, or the error of an earlier send, of which the queue tells more.
-            Err(error)
-                if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused) => {}
-            Err(_) => return None,
-        }
+/// How many packets from the first one on may leave with one call: all as long as the first, the last
+/// one perhaps shorter.
+fn run_length(packets: &[Arc<[u8]>]) -> usize {
+    let Some(size) = packets.first().map(|first| first.len()) else { return 0 };
+    if size > SEGMENT_BYTES_MAX {
+        return 1;
     }
+    let most = SEGMENTS_MAX.min(SEND_BYTES_MAX / size.max(1));
+    let same = packets.iter().take(most).take_while(|packet| packet.len() == size).count();
+    let has_tail = same < most && packets.get(same).is_some_and(|packet| packet.len() < size);
+    same + usize::from(has_tail)
 }
 
 fn bind(address: SocketAddr) -> Result<UdpSocket, TransportError> {
@@ -191,7 +265,13 @@ fn bind(address: SocketAddr) -> Result<UdpSocket, TransportError> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into()).map_err(|source| TransportError::Bind { address, source })?;
     tune(&socket);
+    coalesce(&socket);
     Ok(socket.into())
+}
+
+/// Older kernels deliver each datagram by itself.
+fn coalesce(socket: &Socket) {
+    let _ = sys::udp::set_coalescing(socket);
 }
 
 fn open_group(settings: &Settings, group: SocketAddr, ttl: u8, interface_index: u32) -> io::Result<Group> {
@@ -200,6 +280,7 @@ fn open_group(settings: &Settings, group: SocketAddr, ttl: u8, interface_index: 
     let local = SocketAddr::new(settings.address, settings.port.saturating_sub(1));
     let sender = sys::socket::multicast_sender(local, &options)?;
     tune(&receiver);
+    coalesce(&receiver);
     tune(&sender);
     Ok(Group { receiver: receiver.into(), sender: sender.into(), address: group })
 }
@@ -215,6 +296,24 @@ fn open_broadcast(settings: &Settings, address: SocketAddr) -> io::Result<Group>
     sender.set_broadcast(true)?;
     sender.bind(&SocketAddr::new(settings.address, settings.port.saturating_sub(1)).into())?;
     tune(&receiver);
+    coalesce(&receiver);
     tune(&sender);
     Ok(Group { receiver: receiver.into(), sender: sender.into(), address })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_end_with_the_first_shorter_packet() {
+        let packets = |sizes: &[usize]| -> Vec<Arc<[u8]>> {
+            sizes.iter().map(|size| vec![0u8; *size].into()).collect()
+        };
+        assert_eq!(run_length(&packets(&[1455, 1455, 900, 1455])), 3);
+        assert_eq!(run_length(&packets(&[57, 1455])), 1);
+        assert_eq!(run_length(&packets(&[1455; 80])), 44);
+        assert_eq!(run_length(&packets(&[1500, 1500])), 1);
+        assert_eq!(run_length(&[]), 0);
+    }
 }

@@ -3,7 +3,7 @@
 mod stats;
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::net::UdpSocket;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -11,17 +11,13 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use engine::{NodeLink, NodeLinks, Value};
 use knet::{Content, Destination, Event, Keys, Knet, SendFailure};
 use socket2::{Domain, Protocol, Socket, Type};
-use sys::socket::ReceiveBatch;
+use sys::udp::{Datagrams, SEGMENTS_MAX, SEND_BYTES_MAX};
 use sys::{Errno, Interest, Poller};
 use totem::{Instant, Level, Note, Transmit};
 
 use super::{BATCH, BATCH_AFTER_PAUSE, Received, TransportError, tune};
 use crate::settings::{KnetSettings, Settings};
 
-/// Bytes of the largest datagram.
-const DATAGRAM_MAX: usize = 65_536;
-/// Datagrams read with one system call. Their buffers are locked in memory.
-const READ_AT_ONCE: usize = 16;
 /// How long a full send buffer is waited for, once per batch.
 const FULL_WAIT: core::time::Duration = core::time::Duration::from_millis(2);
 /// Place of the destination in the header of a Totem packet.
@@ -41,7 +37,9 @@ pub(crate) struct Links {
     core: Knet,
     ends: BTreeMap<u8, End>,
     poller: Poller,
-    batch: ReceiveBatch,
+    incoming: Datagrams,
+    /// The system cuts a train of datagrams itself.
+    has_segments: bool,
     own: u32,
     keys: Option<Keys>,
     send_failures: u32,
@@ -70,7 +68,8 @@ impl Links {
             core,
             ends: BTreeMap::new(),
             poller: Poller::new().map_err(io::Error::from)?,
-            batch: ReceiveBatch::new(READ_AT_ONCE, DATAGRAM_MAX),
+            incoming: Datagrams::default(),
+            has_segments: true,
             own: settings.nodeid,
             keys: knet.keys.clone(),
             send_failures: 0,
@@ -147,7 +146,7 @@ impl Links {
 
     // ---- sending
 
-    /// Members and everybody are the same here: the reference sends to all hosts that it reaches, too.
+    /// Takes one packet of the ring; it leaves with [`Links::flush`], in order. Members and everybody are the same here: the reference sends to all hosts that it reaches, too.
     pub(crate) fn send(&mut self, now: Instant, transmit: &Transmit) {
         // Without a way there is nobody who could miss the packet.
         let _ = match transmit.to {
@@ -163,12 +162,11 @@ impl Links {
                 self.core.send(now, Destination::Everybody, &transmit.bytes)
             }
         };
-        self.flush(now);
     }
 
     /// Hands what the core wants to send to the system, in batches for each socket. What fails may make new
     /// probes; that search is bounded.
-    fn flush(&mut self, now: Instant) {
+    pub(crate) fn flush(&mut self, now: Instant) {
         let mut held = None;
         loop {
             let mut run: Vec<knet::Transmit> = Vec::new();
@@ -195,9 +193,24 @@ impl Links {
         let mut may_wait = true;
         while let Some(next) = rest.first() {
             let Some(end) = self.ends.get(&first.link) else { return };
-            let list: Vec<(SocketAddr, &[u8])> =
-                rest.iter().map(|transmit| (transmit.to, transmit.bytes.as_ref())).collect();
-            let error = match sys::socket::send_batch(&end.socket, &list) {
+            let train = if self.has_segments { train_length(rest) } else { 1 };
+            let outcome = if train > 1 {
+                let parts: Vec<IoSlice<'_>> =
+                    rest.iter().take(train).map(|t| IoSlice::new(&t.bytes)).collect();
+                let size = u16::try_from(next.bytes.len()).unwrap_or(u16::MAX);
+                sys::udp::send_segments(&end.socket, next.to, size, &parts).map(|()| train)
+            } else {
+                let singles = (1..rest.len())
+                    .find(|at| self.has_segments && train_length(rest.get(*at..).unwrap_or_default()) > 1)
+                    .unwrap_or(rest.len());
+                let list: Vec<(SocketAddr, &[u8])> = rest
+                    .iter()
+                    .take(singles)
+                    .map(|transmit| (transmit.to, transmit.bytes.as_ref()))
+                    .collect();
+                sys::socket::send_batch(&end.socket, &list)
+            };
+            let mut error = match outcome {
                 Ok(sent) => {
                     self.send_failures = 0;
                     rest = rest.get(sent.max(1)..).unwrap_or_default();
@@ -205,6 +218,17 @@ impl Links {
                 }
                 Err(error) => error,
             };
+            if train > 1 && error != Errno::AGAIN && error != Errno::NOBUFS {
+                // Alone it tells what is wrong: with this path, or with trains.
+                match sys::socket::send_batch(&end.socket, &[(next.to, next.bytes.as_ref())]) {
+                    Ok(_) => {
+                        self.has_segments = error == Errno::CONNREFUSED;
+                        rest = rest.get(1..).unwrap_or_default();
+                        continue;
+                    }
+                    Err(alone) => error = alone,
+                }
+            }
             if (error == Errno::AGAIN || error == Errno::NOBUFS) && may_wait {
                 may_wait = false;
                 let _ = sys::poll::wait_one(&end.socket, Interest::WRITE, Some(FULL_WAIT));
@@ -288,14 +312,12 @@ impl Links {
         let mut taken = 0;
         while taken < limit {
             let Some(end) = self.ends.get(&number) else { return };
-            match self.batch.receive(&end.socket) {
-                Ok(count) => {
-                    for index in 0..count {
-                        if let Some((bytes, from)) = self.batch.get(index) {
-                            self.core.handle_datagram(now, from, bytes);
-                        }
+            match self.incoming.receive(&end.socket) {
+                Ok(()) => {
+                    for (bytes, from) in self.incoming.iter() {
+                        self.core.handle_datagram(now, from, bytes);
+                        taken += 1;
                     }
-                    taken += count.max(1);
                 }
                 Err(Errno::INTR) => {}
                 Err(_) => break,
@@ -353,6 +375,19 @@ impl Links {
     }
 }
 
+/// How many of the first datagrams the system can be given as one: to the same address, of the same size, the
+/// last one possibly shorter.
+fn train_length(run: &[knet::Transmit]) -> usize {
+    let Some(first) = run.first() else { return 0 };
+    let size = first.bytes.len();
+    let most = SEGMENTS_MAX.min(SEND_BYTES_MAX / size.max(1)).max(1);
+    let same =
+        run.iter().take(most).take_while(|next| next.to == first.to && next.bytes.len() == size).count();
+    let has_tail =
+        same < most && run.get(same).is_some_and(|next| next.to == first.to && next.bytes.len() < size);
+    same + usize::from(has_tail)
+}
+
 /// True unless a Totem packet names another node as its destination.
 fn is_for(packet: &[u8], own: u32) -> bool {
     let Some(target) = packet.get(TARGET).and_then(|bytes| bytes.first_chunk::<4>()) else { return true };
@@ -376,6 +411,8 @@ fn bind(local: SocketAddr) -> Result<UdpSocket, TransportError> {
     }
     sys::socket::set_mtu_probing(&socket, ipv6).map_err(io::Error::from)?;
     sys::socket::set_receive_errors(&socket, ipv6).map_err(io::Error::from)?;
+    // A wish: without it datagrams come one by one.
+    let _ = sys::udp::set_coalescing(&socket);
     // A link whose interface is not there yet is a link that is down, not a reason to stay away.
     let _ = sys::socket::set_free_bind(&socket, ipv6);
     socket.bind(&local.into()).map_err(|source| TransportError::Bind { address: local, source })?;

@@ -37,6 +37,12 @@ fn histories(state: Element<'_>) -> impl Iterator<Item = Element<'_>> {
     state.path(&["lrm", "lrm_resources"]).into_iter().flat_map(|l| l.children_named("lrm_resource"))
 }
 
+/// Whether this node takes part: its manager has joined the others.
+pub fn is_member(cib: &Document, name: &str) -> bool {
+    let own = node_states(cib).find(|state| state.attr("uname") == Some(name));
+    own.is_some_and(|state| is_online(state) && state.attr("join") == Some("member"))
+}
+
 /// A member whose manager runs.
 fn is_online(state: Element<'_>) -> bool {
     let up = |name: &str| !matches!(state.attr(name), None | Some("false" | "0" | "offline"));

@@ -38,6 +38,11 @@ pub fn directory(name: &str) -> std::path::PathBuf {
 
 /// A cluster of some nodes with the floating address of the tutorial; `None` without namespaces.
 pub fn cluster(name: &str, nodes: u8) -> Option<Cluster> {
+    cluster_over(name, nodes, "transport udp")
+}
+
+/// The same with these words for the transport; none: what pcs makes of itself.
+pub fn cluster_over(name: &str, nodes: u8, transport: &str) -> Option<Cluster> {
     let turn = turn();
     let mut options = LabOptions::new(PROGRAM);
     options.nodes = nodes;
@@ -58,7 +63,7 @@ pub fn cluster(name: &str, nodes: u8) -> Option<Cluster> {
     cluster.until("pcsd answers", |c| {
         c.run("nodo1", &format!("pcs host auth {} -u hacluster -p hapass", list.join(" "))).0 == 0
     });
-    cluster.ok("nodo1", &format!("pcs cluster setup cluster1 {} transport udp --force", list.join(" ")));
+    cluster.ok("nodo1", &format!("pcs cluster setup cluster1 {} {transport} --force", list.join(" ")));
     cluster.ok("nodo1", "pcs cluster start --all");
     cluster.ok("nodo1", "pcs cluster enable --all");
     cluster.all_online();

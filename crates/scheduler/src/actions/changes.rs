@@ -165,9 +165,9 @@ impl Cluster {
             task => task,
         };
         if self.only_secret_changed(op, &digest) {
-            let seconds = interval / 1000;
+            let interval = crate::text::readable_interval(interval);
             self.lines.push(Line::Info(format!(
-                "Only 'private' parameters to {seconds}s-interval {task} for {} on {} changed: {}",
+                "Only 'private' parameters to {interval}-interval {task} for {} on {} changed: {}",
                 self.rscs[rsc].id,
                 self.nodes[node].name,
                 doc.attr(op, "transition-magic").unwrap_or("")

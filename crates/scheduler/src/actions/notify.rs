@@ -88,6 +88,7 @@ impl Cluster {
             data.demote_notify.clone(),
         ];
         for mut data in all.into_iter().flatten() {
+            data.allowed = self.row_by_name(&self.rscs[clone].allowed);
             self.collect_notify(clone, true, &mut data);
             self.notify_keys(clone, &mut data);
             self.create_notify_actions(clone, &data);
@@ -95,9 +96,6 @@ impl Cluster {
     }
 
     fn collect_notify(&mut self, rsc: RscIx, activity: bool, data: &mut NotifyData) {
-        if data.allowed.is_empty() {
-            data.allowed = self.row_by_name(&self.rscs[rsc].allowed);
-        }
         let children = self.rscs[rsc].children.clone();
         if !children.is_empty() {
             for child in children {

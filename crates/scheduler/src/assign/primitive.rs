@@ -169,7 +169,7 @@ impl Cluster {
                 stage: "pcmk__assign_resource",
                 rsc: r.id.clone(),
                 node: self.nodes[node].name.clone(),
-                values: r.utilization.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+                values: super::utilization::listed(&r.utilization),
             });
         }
         changed

@@ -17,6 +17,13 @@ fn add(table: &mut Table, amounts: &Table, sign: i64) {
     }
 }
 
+/// Amounts in the order in which the reference lists them.
+pub(super) fn listed(amounts: &Table) -> Vec<(Str, Str)> {
+    let all: Vec<(&Str, &Str)> = amounts.iter().collect();
+    let ordered = crate::hash_order::order(&all, |(name, _)| name);
+    ordered.into_iter().map(|(name, amount)| (name.clone(), amount.clone())).collect()
+}
+
 fn fits(capacity: &Table, needed: &Table) -> bool {
     needed.iter().all(|(name, amount)| value(Some(amount)) <= value(capacity.get(name)))
 }
@@ -138,7 +145,7 @@ impl Cluster {
                 continue;
             }
             let n = &self.nodes[node];
-            let values: Vec<(Str, Str)> = n.utilization.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+            let values = listed(&n.utilization);
             self.lines.push(Line::Capacity { stage, node: n.name.clone(), values });
         }
     }

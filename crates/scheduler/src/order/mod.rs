@@ -2,6 +2,7 @@
 
 mod apply;
 mod flags;
+mod settle;
 mod update;
 
 use crate::cluster::Cluster;

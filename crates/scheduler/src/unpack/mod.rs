@@ -14,6 +14,7 @@ mod status;
 
 use crate::cluster::{Cluster, Options};
 use crate::expand;
+use cib::upgrade::{self, Goal};
 use std::collections::HashMap;
 use std::sync::Arc;
 use xml::{Document, Element, NodeId};
@@ -45,8 +46,14 @@ impl Cluster {
     }
 
     /// As [`Cluster::unpack`], without a copy of the CIB unless the configuration has to be changed.
-    pub fn unpack_shared(cib: Arc<Document>, opts: &Options) -> Cluster {
+    /// A configuration of an older schema is brought to the present one first.
+    pub fn unpack_shared(mut cib: Arc<Document>, opts: &Options) -> Cluster {
+        let mut notes = Vec::new();
+        if upgrade::is_needed(&cib, Goal::V4) {
+            notes = upgrade::transform(Arc::make_mut(&mut cib), Goal::V4);
+        }
         let mut cluster = Cluster::new(expand::expand(cib), opts);
+        notes.into_iter().for_each(|note| cluster.warn(note));
         let doc = cluster.doc.clone();
         let sections = sections(&doc);
         let first = |name: &str| sections.get(name).copied();

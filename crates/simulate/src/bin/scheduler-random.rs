@@ -1,8 +1,9 @@
 //! Decides random clusters and compares with the reference's crm_simulate.
 
-use simulate::random::{Reference, Step, Verdict, history, installed, minimise};
-use std::path::PathBuf;
+use simulate::random::{Reference, Step, Verdict, history, installed, minimise, own_history};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use xml::Document;
 
 const USAGE: &str = "\
 scheduler-random [--seeds N] [--first SEED] [--steps N] [--reference PROGRAM] [--keep DIR] [--small]
@@ -12,6 +13,8 @@ scheduler-random [--seeds N] [--first SEED] [--steps N] [--reference PROGRAM] [-
   --steps N       decisions of each history (4)
   --reference P   crm_simulate to compare with (RELEVO_REFERENCE_CRM_SIMULATE, /usr/sbin/crm_simulate)
   --keep DIR      write inputs whose answers differ, and the differences, to this directory
+  --inputs DIR    start from each .xml of this directory instead, once for each seed
+  --record FILE   write digests of the reference's answers, by our own histories, to this file
   --only NAME     keep this one only (as printed, SEED-STEP)
   --small         make these inputs as small as they can be (slow)
 ";
@@ -24,6 +27,8 @@ struct Args {
     keep: Option<PathBuf>,
     small: bool,
     only: Option<String>,
+    inputs: Option<PathBuf>,
+    record: Option<PathBuf>,
 }
 
 #[derive(Default)]
@@ -36,8 +41,17 @@ struct Count {
 
 fn parse() -> Result<Args, lexopt::Error> {
     use lexopt::prelude::*;
-    let mut args =
-        Args { seeds: 100, first: 1, steps: 4, reference: installed(), keep: None, small: false, only: None };
+    let mut args = Args {
+        seeds: 100,
+        first: 1,
+        steps: 4,
+        reference: installed(),
+        keep: None,
+        small: false,
+        only: None,
+        inputs: None,
+        record: None,
+    };
     let mut parser = lexopt::Parser::from_env();
     while let Some(arg) = parser.next()? {
         match arg {
@@ -47,6 +61,8 @@ fn parse() -> Result<Args, lexopt::Error> {
             Long("reference") => args.reference = Some(parser.value()?.into()),
             Long("keep") => args.keep = Some(parser.value()?.into()),
             Long("only") => args.only = Some(parser.value()?.string()?),
+            Long("record") => args.record = Some(parser.value()?.into()),
+            Long("inputs") => args.inputs = Some(parser.value()?.into()),
             Long("small") => args.small = true,
             _ => return Err(arg.unexpected()),
         }
@@ -55,9 +71,8 @@ fn parse() -> Result<Args, lexopt::Error> {
 }
 
 /// Writes an input whose answers differ.
-fn keep(args: &Args, reference: &Reference, step: &Step, found: &[(&'static str, String)]) {
-    let name = format!("{}-{}", step.seed, step.number);
-    let wanted = args.only.as_ref().is_none_or(|only| *only == name);
+fn keep(args: &Args, reference: &Reference, name: &str, step: &Step, found: &[(&'static str, String)]) {
+    let wanted = args.only.as_ref().is_none_or(|only| only == name);
     let Some(dir) = args.keep.as_ref().filter(|_| wanted) else { return };
     let (cib, events) = match args.small {
         true => minimise(reference, &step.cib, &step.events, found),
@@ -75,34 +90,87 @@ fn keep(args: &Args, reference: &Reference, step: &Step, found: &[(&'static str,
     }
 }
 
-fn run(args: &Args, reference: &Reference) -> Count {
-    let mut count = Count::default();
-    for seed in args.first..args.first.saturating_add(args.seeds) {
-        let done = history(reference, seed, args.steps, |step| {
-            let name = format!("{seed}-{}", step.number);
+impl Count {
+    /// Goes through one history and counts.
+    fn history(&mut self, args: &Args, reference: &Reference, start: Option<(String, Document)>, seed: u64) {
+        let (prefix, start) = match start {
+            Some((name, start)) => (format!("{name}-"), Some(start)),
+            None => (String::new(), None),
+        };
+        let done = history(reference, seed, start, args.steps, |step| {
+            let name = format!("{prefix}{seed}-{}", step.number);
             match &step.verdict {
-                Verdict::Same(_) => count.same += 1,
+                Verdict::Same(_) => self.same += 1,
                 Verdict::Different(found, _) => {
-                    count.different += 1;
+                    self.different += 1;
                     let kinds: Vec<&str> = found.iter().map(|(kind, _)| *kind).collect();
                     println!("DIFFERENT {name} ({})", kinds.join(" "));
-                    keep(args, reference, &step, found);
+                    keep(args, reference, &name, &step, found);
                 }
                 Verdict::Refused(why) => {
-                    count.refused += 1;
+                    self.refused += 1;
                     println!("REFUSED {name} {}", why.lines().next().unwrap_or(""));
                 }
                 Verdict::Broken(why) => {
-                    count.broken += 1;
+                    self.broken += 1;
                     println!("REFERENCE FAILS {name} {}", why.lines().next().unwrap_or(""));
                 }
             }
         });
         if let Err(error) = done {
-            println!("seed {seed}: {error}");
+            println!("{prefix}{seed}: {error}");
         }
     }
-    count
+}
+
+/// Names and contents of the inputs in a directory, in order.
+fn inputs(dir: &Path) -> std::io::Result<Vec<(String, Document)>> {
+    let mut out = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        let name = path.file_stem().map(|n| n.to_string_lossy().to_string()).unwrap_or_default();
+        match Document::parse_bytes(&std::fs::read(&path)?) {
+            Ok(doc) => out.push((name, doc)),
+            Err(error) => println!("{}: {error}", path.display()),
+        }
+    }
+    out.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(out)
+}
+
+/// Digests of the reference's answers, one a line, after the number of steps; what the reference does
+/// not answer is left out.
+fn record(args: &Args, reference: &Reference) -> String {
+    let mut out = String::new();
+    for seed in args.first..args.first.saturating_add(args.seeds) {
+        let done = own_history(seed, args.steps, |number, cib, events, ours| {
+            if let Ok((theirs, _)) = reference.run(cib, events) {
+                out += &format!("{seed}-{number} {}\n", theirs.digests());
+                if theirs.digests() != ours.digests() {
+                    println!("DIFFERENT {seed}-{number}");
+                }
+            }
+        });
+        if let Err(error) = done {
+            println!("{seed}: {error}");
+        }
+    }
+    out
+}
+
+fn run(args: &Args, reference: &Reference) -> std::io::Result<Count> {
+    let mut count = Count::default();
+    for seed in args.first..args.first.saturating_add(args.seeds) {
+        match &args.inputs {
+            None => count.history(args, reference, None, seed),
+            Some(dir) => {
+                for start in inputs(dir)? {
+                    count.history(args, reference, Some(start), seed);
+                }
+            }
+        }
+    }
+    Ok(count)
 }
 
 fn main() -> ExitCode {
@@ -122,8 +190,25 @@ fn main() -> ExitCode {
         eprintln!("{}: {error}", scratch.display());
         return ExitCode::from(73);
     }
-    let count = run(&args, &Reference { program, scratch: scratch.clone() });
+    let reference = Reference { program, scratch: scratch.clone() };
+    if let Some(file) = &args.record {
+        let written = std::fs::write(file, record(&args, &reference));
+        let _ = std::fs::remove_dir_all(&scratch);
+        if let Err(error) = written {
+            eprintln!("{}: {error}", file.display());
+            return ExitCode::from(73);
+        }
+        return ExitCode::SUCCESS;
+    }
+    let count = run(&args, &reference);
     let _ = std::fs::remove_dir_all(&scratch);
+    let count = match count {
+        Ok(count) => count,
+        Err(error) => {
+            eprintln!("scheduler-random: {error}");
+            return ExitCode::from(66);
+        }
+    };
     let all = count.same + count.different;
     println!(
         "{} of {all} decisions equal, {} different; the reference refused {}, failed {}",

@@ -7,10 +7,11 @@ use crate::suite::{difference, plain, unique};
 use crate::{record, render};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use xml::Document;
 
 /// Title of the list whose order does not count.
-const SCORES: &str = "Assignment Scores:";
+const SCORES: &str = "Assignment Scores and Utilization Information:";
 
 /// Real clocks are later than the pretended time by at least this.
 const REAL_S: i64 = 100_000_000;
@@ -29,6 +30,24 @@ pub struct Answer {
     pub scores: String,
     pub graph: String,
     pub drawing: String,
+}
+
+/// How each output is read: as lines whose order counts, or does not.
+type Reader = (&'static str, fn(&Answer) -> &str, fn(&str) -> Vec<String>);
+const READERS: [Reader; 4] = [
+    ("summary", |a| &a.summary, plain),
+    ("scores", |a| &a.scores, sorted),
+    ("graph", |a| &a.graph, plain),
+    ("drawing", |a| &a.drawing, unique),
+];
+
+impl Answer {
+    /// A short digest of each output, as far as it counts.
+    pub fn digests(&self) -> String {
+        let digest = |text: &str| xml::md5_hex(text.as_bytes()).chars().take(8).collect::<String>();
+        let all = READERS.iter().map(|(_, text, lines)| digest(&lines(text(self)).join("\n")));
+        all.collect::<Vec<String>>().join(" ")
+    }
 }
 
 /// What came of a comparison.
@@ -77,9 +96,13 @@ fn split(text: &str) -> (String, String) {
 }
 
 impl Reference {
-    fn run(&self, cib: &Document, events: &Events) -> Result<(Answer, Option<Document>), Verdict> {
+    /// The reference's answer, and the document after the pretended execution.
+    ///
+    /// # Errors
+    /// When it refuses or fails.
+    pub fn run(&self, cib: &Document, events: &Events) -> Result<(Answer, Option<Document>), Box<Verdict>> {
         let file = |name: &str| self.scratch.join(name);
-        let broken = |error: std::io::Error| Verdict::Broken(error.to_string());
+        let broken = |error: std::io::Error| Box::new(Verdict::Broken(error.to_string()));
         std::fs::write(file("in.xml"), cib.to_pretty()).map_err(broken)?;
         for name in ["dot", "exp", "out.xml"] {
             let _ = std::fs::remove_file(file(name));
@@ -87,7 +110,7 @@ impl Reference {
         let output = Command::new("timeout")
             .arg("60")
             .arg(&self.program)
-            .args(["-S", "-s", "-t", NOW, "-x"])
+            .args(["-S", "-s", "-U", "-t", NOW, "-x"])
             .arg(file("in.xml"))
             .arg("-D")
             .arg(file("dot"))
@@ -112,28 +135,33 @@ impl Reference {
             let errors = String::from_utf8_lossy(&output.stderr).to_string();
             let refused = matches!(output.status.code(), Some(65 | 66 | 78));
             return Err(if refused {
-                Verdict::Refused(errors)
+                Box::new(Verdict::Refused(errors))
             } else {
-                Verdict::Broken(format!("{}: {errors}", output.status))
+                Box::new(Verdict::Broken(format!("{}: {errors}", output.status)))
             });
         }
         Ok((answer, Document::parse(&text("out.xml")).ok()))
     }
 }
 
-/// Our answer.
-pub fn ours(cib: &Document, events: &Events) -> Result<Answer, String> {
+/// Our answer, and the document after the pretended execution.
+///
+/// # Errors
+/// When there is no decision.
+pub fn ours(cib: &Document, events: &Events) -> Result<(Answer, Option<Document>), String> {
     let request = Request {
         injections: events.injections.clone(),
         op_fail: events.op_fail.clone(),
         scores: true,
+        utilization: true,
         ..Request::full(NOW_S + 2 * REAL_S, Some(NOW))
     };
     let run = sim::run(cib, &request).map_err(|error| error.to_string())?;
     let (summary, scores) = split(&status::tree::text(&record::text(&run.parts)));
     let Some((cluster, graph)) = &run.decided else { return Err("no decision".to_string()) };
     let drawing = render::dot(cluster, false, false);
-    Ok(Answer { summary, scores, graph: without_recheck(&cluster.graph_xml(graph).to_pretty()), drawing })
+    let graph = without_recheck(&cluster.graph_xml(graph).to_pretty());
+    Ok((Answer { summary, scores, graph, drawing }, run.output.map(Arc::unwrap_or_clone)))
 }
 
 fn sorted(text: &str) -> Vec<String> {
@@ -146,21 +174,15 @@ fn sorted(text: &str) -> Vec<String> {
 pub fn compare(reference: &Reference, cib: &Document, events: &Events) -> Verdict {
     let (theirs, next) = match reference.run(cib, events) {
         Ok(theirs) => theirs,
-        Err(verdict) => return verdict,
+        Err(verdict) => return *verdict,
     };
     let ours = match ours(cib, events) {
-        Ok(ours) => ours,
+        Ok((ours, _)) => ours,
         Err(error) => return Verdict::Different(vec![("refusal", error)], next),
     };
-    let kinds: [(&'static str, &str, &str, fn(&str) -> Vec<String>); 4] = [
-        ("summary", &theirs.summary, &ours.summary, plain),
-        ("scores", &theirs.scores, &ours.scores, sorted),
-        ("graph", &theirs.graph, &ours.graph, plain),
-        ("drawing", &theirs.drawing, &ours.drawing, unique),
-    ];
     let mut found = Vec::new();
-    for (kind, theirs, ours, lines) in kinds {
-        let (theirs, ours) = (lines(theirs), lines(ours));
+    for (kind, text, lines) in READERS {
+        let (theirs, ours) = (lines(text(&theirs)), lines(text(&ours)));
         if theirs != ours {
             found.push((kind, difference(&theirs, &ours)));
         }

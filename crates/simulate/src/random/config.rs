@@ -146,7 +146,9 @@ pub const NOW: &str = "2020-01-01 12:00:00Z";
 /// When the text made is no XML: a fault of this generator.
 pub fn cib(seed: u64) -> Result<Document, XmlError> {
     let mut dice = Dice::new(seed);
-    let nodes = (1..=dice.between(1, 5)).map(|n| format!("node{n}")).collect();
+    let nodes = (1..=if dice.chance(15) { dice.between(6, 9) } else { dice.between(1, 5) })
+        .map(|n| format!("node{n}"))
+        .collect();
     let utilization = dice.chance(35);
     let mut maker = Maker {
         dice,

@@ -3,6 +3,10 @@
 use super::config::NOW_S;
 use super::dice::Dice;
 use crate::inject::Injections;
+use crate::sim::Request;
+use scheduler::digest::params_digest;
+use scheduler::text::Str;
+use std::collections::BTreeMap;
 use xml::{Document, NodeId};
 
 /// Made-up events for one run.
@@ -89,11 +93,39 @@ pub fn events(doc: &Document, dice: &mut Dice) -> Events {
     if dice.chance(3) {
         inject.watchdog = Some(dice.pick(&["true", "false"]).to_string());
     }
-    for list in [&mut inject.op_inject, &mut out.op_fail] {
-        for _ in 0..dice.roll(3) {
-            if let Some(spec) = dice.chance(50).then(|| operation(doc, dice)).flatten() {
-                list.push(spec);
-            }
+    for _ in 0..dice.roll(3) {
+        if let Some(spec) = dice.chance(50).then(|| operation(doc, dice)).flatten() {
+            inject.op_inject.push(spec);
+        }
+    }
+    if dice.chance(50) {
+        let planned = planned(doc, inject);
+        for operation in dice.some(&planned, 2) {
+            let code = dice.pick(&["1", "7", "5", "8", "9", "6", "2"]);
+            out.op_fail.push(format!("{operation}={code}"));
+        }
+    }
+    out
+}
+
+/// Operations that would be executed.
+fn planned(doc: &Document, injections: &Injections) -> Vec<String> {
+    let request = Request {
+        injections: injections.clone(),
+        simulate: false,
+        ..Request::full(NOW_S, Some(super::config::NOW))
+    };
+    let Ok(Some((cluster, graph))) = crate::sim::run(doc, &request).map(|run| run.decided) else {
+        return Vec::new();
+    };
+    let mut out = Vec::new();
+    for action in &graph.actions {
+        let a = &cluster.actions[*action];
+        let (Some(rsc), Some(node)) = (a.rsc.map(|r| &cluster.rscs[r]), a.node) else { continue };
+        if !a.is(scheduler::af::PSEUDO) {
+            let name = rsc.history_id.as_ref().unwrap_or(&rsc.id);
+            let interval = a.meta.get("interval").unwrap_or("0");
+            out.push(format!("{name}_{}_{interval}@{}", a.task, cluster.node_name(node)));
         }
     }
     out
@@ -141,7 +173,7 @@ fn set_times(doc: &mut Document, dice: &mut Dice) {
 pub fn evolve(doc: &mut Document, dice: &mut Dice) {
     set_times(doc, dice);
     for _ in 0..dice.roll(4) {
-        match dice.roll(14) {
+        match dice.roll(17) {
             0 => set_node_attr(doc, dice, &[("standby", "on"), ("standby", "off"), ("maintenance", "true")]),
             1 | 2 => set_meta(doc, dice),
             3 => change_value(doc, dice, &["fake", "state", "passwd"], &["x", "y", "z"]),
@@ -152,6 +184,8 @@ pub fn evolve(doc: &mut Document, dice: &mut Dice) {
             10 => change_node(doc, dice),
             11 => remove_one(doc, dice, &["rsc_location", "rsc_order", "rsc_colocation"], 100),
             12 => lock(doc, dice),
+            13 | 14 => record_digests(doc, dice),
+            15 => change_value(doc, dice, &["standby", "maintenance"], &["off", "false"]),
             _ => change_value(
                 doc,
                 dice,
@@ -297,5 +331,27 @@ fn change_node(doc: &mut Document, dice: &mut Dice) {
 fn lock(doc: &mut Document, dice: &mut Dice) {
     if let Some(history) = one(dice, &elements(doc, "lrm_resource")) {
         doc.set_attr(history, "shutdown-lock", &(NOW_S - 300).to_string());
+    }
+}
+
+/// Records what an agent's meta-data would add: which parameters need a restart, which are secret.
+fn record_digests(doc: &mut Document, dice: &mut Dice) {
+    let Some(op) = one(dice, &elements(doc, "lrm_rsc_op")) else { return };
+    let history = doc.parent(op).and_then(|h| doc.attr(h, "id")).unwrap_or("");
+    let id = history.split(':').next().unwrap_or("").to_string();
+    let config = doc.root_element().path(&["configuration", "resources"]);
+    let Some(rsc) = config.and_then(|c| c.find_id(&id)) else { return };
+    let mut params: BTreeMap<Str, Str> = BTreeMap::new();
+    for pair in rsc.children_named("instance_attributes").flat_map(|set| set.children_named("nvpair")) {
+        params.insert(pair.attr("name").unwrap_or("").into(), pair.attr("value").unwrap_or("").into());
+    }
+    let secret = params.clone();
+    let (name, listed) = if dice.chance(60) { ("restart", "state") } else { ("secure", "passwd") };
+    params.retain(|key, _| (&**key == listed) == (name == "restart"));
+    let list = if name == "restart" { "op-force-restart" } else { "op-secure-params" };
+    doc.set_attr(op, list, &format!(" {listed} "));
+    doc.set_attr(op, &format!("op-{name}-digest"), &params_digest(&params));
+    if dice.chance(30) {
+        doc.set_attr(op, "op-digest", &params_digest(&secret));
     }
 }

@@ -13,7 +13,7 @@ mod minimise;
 mod resources;
 mod status;
 
-pub use compare::{Reference, Verdict, compare, installed};
+pub use compare::{Answer, Reference, Verdict, compare, installed};
 pub use config::cib;
 pub use evolve::Events;
 pub use minimise::minimise;
@@ -31,17 +31,22 @@ pub struct Step {
     pub verdict: Verdict,
 }
 
-/// Goes through the history of a seed, of so many steps; hands over each.
+/// Goes through the history of a seed, of so many steps; hands over each. It starts with a random
+/// configuration, or with the one given.
 ///
 /// # Errors
 /// When the seed's configuration is no XML.
 pub fn history(
     reference: &Reference,
     seed: u64,
+    start: Option<Document>,
     steps: usize,
     mut each: impl FnMut(Step),
 ) -> Result<(), xml::XmlError> {
-    let mut cib = cib(seed)?;
+    let mut cib = match start {
+        Some(start) => start,
+        None => config::cib(seed)?,
+    };
     let mut dice = Dice::new(!seed);
     for number in 0..steps {
         let events = match number {
@@ -54,6 +59,32 @@ pub fn history(
             Verdict::Refused(_) | Verdict::Broken(_) => None,
         };
         each(Step { seed, number, cib, events, verdict });
+        let Some(next) = next else { break };
+        cib = next;
+        evolve::evolve(&mut cib, &mut dice);
+    }
+    Ok(())
+}
+
+/// Goes through the history of a seed by our own pretended executions, so that it is the same
+/// wherever it is done; hands over each question with our answer.
+///
+/// # Errors
+/// When the seed's configuration is no XML, or there is no decision.
+pub fn own_history(
+    seed: u64,
+    steps: usize,
+    mut each: impl FnMut(usize, &Document, &Events, &Answer),
+) -> Result<(), String> {
+    let mut cib = config::cib(seed).map_err(|error| error.to_string())?;
+    let mut dice = Dice::new(!seed);
+    for number in 0..steps {
+        let events = match number {
+            0 => Events::default(),
+            _ => evolve::events(&cib, &mut dice),
+        };
+        let (answer, next) = compare::ours(&cib, &events)?;
+        each(number, &cib, &events, &answer);
         let Some(next) = next else { break };
         cib = next;
         evolve::evolve(&mut cib, &mut dice);

@@ -55,7 +55,8 @@ pub fn resources(m: &mut Maker) {
             fencing(m);
         }
     }
-    for _ in 0..m.dice.between(1, 6) {
+    let count = if m.dice.chance(12) { m.dice.between(7, 14) } else { m.dice.between(1, 6) };
+    for _ in 0..count {
         match m.dice.roll(100) {
             0..35 => {
                 let id = m.id("prim");

@@ -4,6 +4,7 @@ mod conf;
 mod files;
 pub(crate) mod services;
 mod setup;
+mod started;
 
 use crate::router::Command;
 

@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use super::started;
 use crate::cmd::host::{call_all, load, timeout};
 use crate::context::Context;
 use crate::model::nodes;
@@ -113,6 +114,7 @@ fn on_nodes(
 }
 
 pub(super) fn start(context: &mut Context<'_>, words: &[String]) -> Outcome {
+    let wait = context.wait_limit()?;
     match target(context, words)? {
         Target::Local => {
             if !context.paths.corosync_conf.exists() {
@@ -121,15 +123,15 @@ pub(super) fn start(context: &mut Context<'_>, words: &[String]) -> Outcome {
             context.info("Starting Cluster...");
             service("start", "corosync")?;
             service("start", "pacemaker")?;
+            started::wait_here(context, wait)
         }
         Target::Nodes(hosts) => {
             // Many nodes take longer together.
             let limit = timeout(context).saturating_mul(u32::try_from(hosts.len().div_ceil(8)).unwrap_or(1));
             on_nodes(context, &hosts, "remote/cluster_start", &Body::None, limit, "start")?;
+            started::wait_for(context, &hosts, wait)
         }
     }
-    let wait = context.wait_limit()?;
-    context.settle_wait(wait)
 }
 
 pub(super) fn stop(context: &mut Context<'_>, words: &[String]) -> Outcome {

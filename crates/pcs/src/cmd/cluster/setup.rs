@@ -6,6 +6,7 @@ use base64::Engine;
 use serde_json::{Value, json};
 
 use super::conf::{Node, Plan};
+use super::started;
 use crate::cmd::host::{call_all, known_hosts_body, load, timeout};
 use crate::context::Context;
 use crate::remote::{Body, Host, ReplyError};
@@ -44,6 +45,9 @@ pub(super) fn setup(context: &mut Context<'_>, words: &[String]) -> Outcome {
                 node.name
             ))),
         }
+    }
+    if context.options.wait().is_some() && !context.options.has("--start") {
+        issues.push(Issue::new("Cannot specify 'wait' without specifying 'start'"));
     }
     if issues.0.is_empty() {
         issues = plan.check();
@@ -254,6 +258,8 @@ fn carry_out(context: &mut Context<'_>, plan: &Plan, hosts: &[Host]) -> Outcome 
     if context.options.has("--start") {
         context.info(format!("Starting cluster on hosts: {names}..."));
         step(context, hosts, "remote/cluster_start", &Body::None, |_, _, _| {})?;
+        let wait = context.wait_limit()?;
+        started::wait_for(context, hosts, wait)?;
     }
     Ok(())
 }

@@ -1,0 +1,111 @@
+//! What nodes of our own kind tell each other on every new ring, and what they do among themselves.
+//!
+//! Each node's first message on a ring goes to a group that the reference does not know and therefore
+//! ignores. When all members have spoken, everybody knows, at the same place in the order, that nobody
+//! else is there: then more messages may be under way at once, and silence is believed sooner. With one
+//! member of another kind the reference's rules apply.
+
+use std::collections::BTreeSet;
+
+use core::time::Duration;
+
+use crate::pack::with_group;
+use crate::state::Totem;
+
+/// Group of the announcements.
+pub(crate) const GROUP: &[u8] = b"relevo";
+const VERSION: u8 = 1;
+/// Bytes that may be under way in a ring of our own nodes.
+const WINDOW_BYTES: usize = 256 * 1024;
+/// Share of the window that one node may fill at one visit of the token, as in the reference.
+const VISIT_SHARE: u32 = 3;
+/// Joins that a silent node misses before it is believed to be gone.
+const JOINS_MISSED: u32 = 4;
+
+/// What is known about the members.
+#[derive(Debug, Default)]
+pub(crate) struct Kin {
+    /// Members of this ring that have announced themselves.
+    announced: BTreeSet<u32>,
+    /// All members have.
+    complete: bool,
+    /// Members of the last ring that was complete, as far as they have stayed with us since.
+    known: BTreeSet<u32>,
+}
+
+impl Totem {
+    /// A new ring: everybody announces itself again.
+    pub(crate) fn announce_capability(&mut self) {
+        let all_stayed = self.trans == self.new_memb && self.new_memb.is_subset(&self.kin.known);
+        let known = if all_stayed { self.new_memb.clone() } else { BTreeSet::new() };
+        self.kin = Kin { known, ..Kin::default() };
+        if self.config.announce {
+            let message = with_group(GROUP, &[&[VERSION]]);
+            let queue = &mut self.queue_trans;
+            self.packer.add(&message, |body| queue.push_back(body));
+        }
+    }
+
+    /// The configuration was handed out: what is heard from now on belongs to the new ring.
+    pub(crate) fn forget_announcements(&mut self) {
+        self.kin.announced.clear();
+        self.kin.complete = false;
+    }
+
+    pub(crate) fn take_announcement(&mut self, node: u32) {
+        self.kin.announced.insert(node);
+        let complete = self.config.announce && self.memb.is_subset(&self.kin.announced);
+        if complete && !self.kin.complete {
+            self.kin.complete = true;
+            self.kin.known = self.memb.clone();
+        }
+    }
+
+    /// True if all members of the ring are of our kind and have said so.
+    #[must_use]
+    pub fn is_among_kin(&self) -> bool {
+        self.kin.complete
+    }
+
+    /// Messages under way at once, and at one visit of the token.
+    pub(crate) fn window(&self) -> (u32, u32) {
+        let config = &self.config;
+        if !self.kin.complete || !config.widen_window {
+            return (config.window_size, config.max_messages);
+        }
+        let wide = u32::try_from(WINDOW_BYTES / config.net_mtu.max(1)).unwrap_or(u32::MAX);
+        (config.window_size.max(wide), config.max_messages.max(wide / VISIT_SHARE))
+    }
+
+    /// How long the token may stay away.
+    pub(crate) fn token_timeout(&self) -> Duration {
+        let timing = &self.config.timing;
+        if self.gathers_kin() { timing.kin_token } else { timing.token }
+    }
+
+    /// How late the token may be before the log has a line about it; None: never.
+    pub(crate) fn token_warning(&self) -> Option<Duration> {
+        let percent = self.config.timing.token_warning_percent;
+        (percent > 0).then(|| self.token_timeout() * percent / 100)
+    }
+
+    /// How long an answer to our joins is awaited.
+    pub(crate) fn consensus_timeout(&self) -> Duration {
+        let timing = &self.config.timing;
+        if self.gathers_kin() { timing.consensus.min(timing.kin_consensus) } else { timing.consensus }
+    }
+
+    /// Pause between two joins.
+    pub(crate) fn join_interval(&self) -> Duration {
+        let timing = &self.config.timing;
+        if self.gathers_kin() {
+            timing.join.min(self.consensus_timeout() / JOINS_MISSED)
+        } else {
+            timing.join
+        }
+    }
+
+    fn gathers_kin(&self) -> bool {
+        !self.kin.known.is_empty() && self.proc.is_subset(&self.kin.known)
+    }
+}
