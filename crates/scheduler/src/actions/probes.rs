@@ -174,6 +174,10 @@ impl Cluster {
     }
 
     pub(crate) fn sort_children_by_number(&mut self, rsc: RscIx) {
+        // They mostly are sorted: this is asked for on each node.
+        if self.rscs[rsc].children.iter().map(|c| self.instance_number(*c)).is_sorted() {
+            return;
+        }
         let mut children = std::mem::take(&mut self.rscs[rsc].children);
         crate::text::merge_sort(&mut children, &mut |a, b| self.compare_numbers(a, b));
         self.rscs[rsc].children = children;
@@ -181,12 +185,13 @@ impl Cluster {
 
     /// Orders instances by the number at the end of their id.
     pub(crate) fn compare_numbers(&self, a: RscIx, b: RscIx) -> Cmp {
-        let number = |rsc: RscIx| {
-            let id = &self.rscs[rsc].id;
-            let at = id.rfind(':').or_else(|| id.rfind('-'));
-            at.and_then(|at| crate::text::parse_int(id.get(at + 1..)?)).unwrap_or(0)
-        };
-        number(a).cmp(&number(b))
+        self.instance_number(a).cmp(&self.instance_number(b))
+    }
+
+    fn instance_number(&self, rsc: RscIx) -> i64 {
+        let id = &self.rscs[rsc].id;
+        let at = id.rfind(':').or_else(|| id.rfind('-'));
+        at.and_then(|at| crate::text::parse_int(id.get(at + 1..)?)).unwrap_or(0)
     }
 
     fn probe_bundle(&mut self, bundle: RscIx, node: NodeIx) -> bool {
