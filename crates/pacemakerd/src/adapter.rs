@@ -1,5 +1,7 @@
 //! The scheduler's interface as the manager uses it.
 
+use std::sync::Arc;
+
 use scheduler::Options;
 use xml::Document;
 
@@ -7,10 +9,10 @@ use xml::Document;
 ///
 /// # Errors
 /// Why there is no decision.
-pub fn schedule(cib: &Document, now_s: i64) -> Result<(Document, Option<u64>), String> {
+pub fn schedule(cib: Document, now_s: i64) -> Result<(Document, Option<u64>), String> {
     let utc_offset_s = jiff::Zoned::now().offset().seconds();
     let options = Options { now_s, utc_offset_s, ..Options::default() };
-    let decision = scheduler::schedule(cib, &options).map_err(|error| error.to_string())?;
+    let decision = scheduler::schedule_shared(Arc::new(cib), &options).map_err(|error| error.to_string())?;
     let recheck_ms =
         decision.recheck_by().map(|at| u64::try_from(at - now_s).unwrap_or(0).saturating_mul(1000));
     Ok((decision.to_xml(), recheck_ms))

@@ -38,7 +38,7 @@ impl Policy {
         let bell = Arc::clone(&wake);
         std::thread::spawn(move || {
             while let Ok(question) = inbox.recv() {
-                let decision = decide(&question);
+                let decision = decide(question);
                 if outbox.send(decision).is_err() {
                     return;
                 }
@@ -63,14 +63,15 @@ impl Policy {
 }
 
 /// A fault of the scheduler must not take the manager with it: it becomes an error.
-fn decide(question: &Question) -> Decision {
+fn decide(question: Question) -> Decision {
+    let id = question.id;
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        crate::adapter::schedule(&question.cib, question.now_s)
+        crate::adapter::schedule(question.cib, question.now_s)
     }));
     let (graph, recheck_ms) = match outcome {
         Ok(Ok((graph, recheck_ms))) => (Ok(graph), recheck_ms),
         Ok(Err(reason)) => (Err(reason), None),
         Err(_) => (Err("the scheduler failed on this configuration".into()), None),
     };
-    Decision { id: question.id, graph, recheck_ms }
+    Decision { id, graph, recheck_ms }
 }
