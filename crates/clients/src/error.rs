@@ -14,6 +14,7 @@ impl Status {
     pub const INVALID_PARAM: Status = Status(7);
     pub const NO_MEMORY: Status = Status(8);
     pub const BAD_HANDLE: Status = Status(9);
+    pub const BUSY: Status = Status(10);
     pub const ACCESS: Status = Status(11);
     pub const NOT_EXIST: Status = Status(12);
     pub const NAME_TOO_LONG: Status = Status(13);

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use attributes::Attributes;
-use clients::{Quorum, QuorumEvent};
+use clients::{Cfg, CfgEvent, Quorum, QuorumEvent};
 use controller::{Age, Controller, Env, Output};
 use executor::Executor;
 use sys::poll::{Interest, Poller, Ready};
@@ -26,6 +26,7 @@ const TOKEN_QUORUM: u64 = 2;
 const TOKEN_POLICY: u64 = 3;
 const TOKEN_SAVED: u64 = 4;
 const TOKEN_ADDRESSES: u64 = 5;
+const TOKEN_CFG: u64 = 6;
 const TOKEN_GROUP: u64 = 10;
 const TOKEN_SERVICE: u64 = 30;
 const TOKEN_AGENT: u64 = 1_000;
@@ -58,6 +59,8 @@ pub struct Daemon {
     pub(crate) poller: Poller,
     signals: Rc<SignalFd>,
     quorum: Quorum,
+    /// Asks us before the engine ends on somebody's wish.
+    cfg: Cfg,
     pub(crate) bus: Vec<Member>,
     pub(crate) endpoints: Endpoints,
     pub(crate) cib: Document,
@@ -162,6 +165,9 @@ impl Daemon {
         let mut quorum = Quorum::open()?;
         quorum.track(true, true)?;
         poller.add(quorum.fd(), TOKEN_QUORUM, Interest::READ)?;
+        let mut cfg = Cfg::open()?;
+        cfg.track()?;
+        poller.add(cfg.fd(), TOKEN_CFG, Interest::READ)?;
         let mut bus = Vec::new();
         for (index, group) in Group::ALL.into_iter().enumerate() {
             let member = Member::join(group, &identity.name)?;
@@ -184,6 +190,7 @@ impl Daemon {
             poller,
             signals,
             quorum,
+            cfg,
             bus,
             endpoints,
             cib,
@@ -276,6 +283,7 @@ impl Daemon {
                 }
             }
             TOKEN_QUORUM => self.quorum_events(),
+            TOKEN_CFG => self.cfg_events(),
             TOKEN_POLICY => self.decisions(),
             TOKEN_ADDRESSES => {
                 for resource in self.floating.lost() {
@@ -323,6 +331,24 @@ impl Daemon {
                     self.pump();
                 }
                 Ok(Some(QuorumEvent::Nodes { .. })) => {}
+                Ok(None) => return,
+                Err(error) => return self.lost_engine(&error),
+            }
+        }
+    }
+
+    /// The engine must not end below a manager that runs, as with the reference's: `pcs cluster stop`
+    /// is the way.
+    fn cfg_events(&mut self) {
+        loop {
+            match self.cfg.poll_event() {
+                Ok(Some(CfgEvent::ShutdownAsked { .. })) => {
+                    let text = "The engine was asked to end; refused as long as the manager runs";
+                    self.log.notice("pacemakerd", text);
+                    if let Err(error) = self.cfg.reply_to_shutdown(false) {
+                        return self.lost_engine(&error);
+                    }
+                }
                 Ok(None) => return,
                 Err(error) => return self.lost_engine(&error),
             }

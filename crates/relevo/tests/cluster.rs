@@ -186,3 +186,48 @@ fn wrong_input_is_refused_and_changes_nothing() {
     let (status, text) = c.run("nodo1", "corosync -t -c /root/bad.conf");
     assert!(status != 0 && text.contains("tokn") && text.contains('3'), "{text}");
 }
+
+#[test]
+fn the_engine_ends_by_agreement_and_refuses_other_configurations() {
+    let Some(c) = cluster("rules", 2) else { return };
+    let ring = c.ring("nodo1");
+    // A manager that runs says no, as the reference's does.
+    let (status, text) = c.run("nodo2", "corosync-cfgtool -H");
+    assert!(status != 0 && text.contains("error = 10") && text.contains("pcs cluster stop"), "{status} {text}");
+    assert_eq!(c.ring("nodo1"), ring, "a refused shutdown changed the ring");
+    // Without it nobody objects.
+    c.ok("nodo2", "systemctl stop pacemaker");
+    c.ok("nodo2", "corosync-cfgtool -H");
+    c.until("the engine ends", |c| c.run("nodo2", "systemctl is-active corosync").1.contains("inactive"));
+
+    // Who comes with another version of the configuration leaves, and says why.
+    c.ok(
+        "nodo1",
+        r#"sed -i 's/^    version: 2/    version: 2\n    config_version: 5/' /etc/corosync/corosync.conf"#,
+    );
+    c.ok("nodo1", "corosync-cfgtool -R");
+    assert!(c.ok("nodo1", "corosync-cmapctl -g totem.config_version").contains("= 5"));
+    c.ok(
+        "nodo2",
+        r#"sed -i 's/^    version: 2/    version: 2\n    config_version: 3/' /etc/corosync/corosync.conf"#,
+    );
+    c.run("nodo2", "systemctl start corosync");
+    c.until("the other version leaves", |c| {
+        c.run("nodo2", "grep 'Received config version (5) is different than my config version (3)' /var/log/corosync/corosync.log").0 == 0
+            && c.run("nodo2", "systemctl is-active corosync").1.contains("inactive")
+    });
+    assert!(c.ok("nodo1", "systemctl is-active corosync").contains("active"));
+
+    // A node that another one orders to end, ends.
+    c.ok("nodo2", "sed -i 's/config_version: 3/config_version: 5/' /etc/corosync/corosync.conf");
+    c.ok("nodo2", "systemctl start corosync");
+    c.until("both are in the ring", |c| {
+        c.run("nodo1", "corosync-quorumtool").1.contains("Nodes:            2")
+    });
+    c.ok("nodo1", "corosync-cfgtool -k 2");
+    c.until("the killed node says so", |c| {
+        c.run("nodo2", "grep 'Killed by node 1' /var/log/corosync/corosync.log").0 == 0
+    });
+    let (status, text) = c.run("nodo1", "corosync-cfgtool -k 9");
+    assert!(status != 0 && text.contains("CS_ERR_NOT_EXIST"), "{text}");
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use clients::{Cfg, Cmap, Error, NodeStatus, ShutdownKind};
+use clients::{Cfg, Cmap, Error, NodeStatus, ShutdownKind, Status};
 
 use super::{EXIT_FAILURE, EXIT_OK, arguments, code};
 
@@ -152,7 +152,10 @@ fn shutdown(cfg: &mut Cfg, force: bool) -> i32 {
         Ok(()) | Err(Error::Disconnected) => EXIT_OK,
         Err(error) => {
             eprintln!("Could not shutdown (error = {})", code(&error).0);
-            EXIT_OK
+            if code(&error) == Status::BUSY {
+                eprintln!("A client objects, such as a running manager: pcs cluster stop, or -H --force");
+            }
+            EXIT_FAILURE
         }
     }
 }
