@@ -12,6 +12,9 @@ use crate::{Engine, NodeLinks};
 /// Subtrees of the map that come from the configuration file.
 const PREFIXES: [&str; 6] = ["logging.", "totem.", "nodelist.", "quorum.", "uidgid.config.", "nozzle."];
 
+/// Values that the driver worked out from them.
+const EFFECTIVE: &str = "runtime.config.";
+
 /// Keys that need a restart of the daemon.
 const FIXED: [&str; 17] = [
     "totem.version",
@@ -84,6 +87,11 @@ impl Engine {
                     self.map.set(&key, value);
                 }
             }
+        }
+        let effective: Vec<(String, Value)> =
+            new.with_prefix(EFFECTIVE).map(|(key, value)| (key.to_owned(), value.clone())).collect();
+        for (key, value) in effective {
+            self.map.set(&key, value);
         }
     }
 

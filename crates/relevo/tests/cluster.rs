@@ -193,7 +193,10 @@ fn the_engine_ends_by_agreement_and_refuses_other_configurations() {
     let ring = c.ring("nodo1");
     // A manager that runs says no, as the reference's does.
     let (status, text) = c.run("nodo2", "corosync-cfgtool -H");
-    assert!(status != 0 && text.contains("error = 10") && text.contains("pcs cluster stop"), "{status} {text}");
+    assert!(
+        status != 0 && text.contains("error = 10") && text.contains("pcs cluster stop"),
+        "{status} {text}"
+    );
     assert_eq!(c.ring("nodo1"), ring, "a refused shutdown changed the ring");
     // Without it nobody objects.
     c.ok("nodo2", "systemctl stop pacemaker");
@@ -205,8 +208,29 @@ fn the_engine_ends_by_agreement_and_refuses_other_configurations() {
         "nodo1",
         r#"sed -i 's/^    version: 2/    version: 2\n    config_version: 5/' /etc/corosync/corosync.conf"#,
     );
+    c.ok(
+        "nodo1",
+        "sed -i 's/config_version: 5/config_version: 5\\n    token: 4321/' /etc/corosync/corosync.conf",
+    );
     c.ok("nodo1", "corosync-cfgtool -R");
     assert!(c.ok("nodo1", "corosync-cmapctl -g totem.config_version").contains("= 5"));
+    assert!(c.ok("nodo1", "corosync-cmapctl -g runtime.config.totem.token").contains("= 4321"));
+    // What needs a restart stays as it is, and says so.
+    c.ok(
+        "nodo1",
+        "sed -i 's/transport: udp$/transport: udpu/' /etc/corosync/corosync.conf; corosync-cfgtool -R",
+    );
+    assert!(c.ok("nodo1", "corosync-cmapctl -g totem.transport").trim_end().ends_with("= udp"));
+    c.ok(
+        "nodo1",
+        "grep \"'totem.transport' in corosync.conf cannot be changed\" /var/log/corosync/corosync.log",
+    );
+    // A file with a mistake changes nothing.
+    c.ok("nodo1", "cp /etc/corosync/corosync.conf /root/good; sed -i 's/token: 4321/tokn: 1/' /etc/corosync/corosync.conf");
+    let (status, _) = c.run("nodo1", "corosync-cfgtool -R");
+    assert_ne!(status, 0, "a file with a mistake was taken");
+    assert!(c.ok("nodo1", "corosync-cmapctl -g totem.token").contains("= 4321"));
+    c.ok("nodo1", "cp /root/good /etc/corosync/corosync.conf");
     c.ok(
         "nodo2",
         r#"sed -i 's/^    version: 2/    version: 2\n    config_version: 3/' /etc/corosync/corosync.conf"#,
