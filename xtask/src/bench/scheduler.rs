@@ -336,6 +336,7 @@ mod tests {
         let done = Outcome::Done { ms: 200.0, peak_mb: Some(3.0) };
         assert_eq!(cells(done, Some(2.0)), " 200 | 3.00 | 100× |");
         assert_eq!(cells(Outcome::NotTried, None), " not tried | – |");
-        assert!(cells(Outcome::CutOff, Some(1.0)).contains("over 90000×"));
+        let own_ms = LIMIT.as_secs_f64() * 1000.0 / 500.0;
+        assert!(cells(Outcome::CutOff, Some(own_ms)).contains("over 500×"));
     }
 }
