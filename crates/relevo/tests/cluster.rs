@@ -92,7 +92,14 @@ fn daemons_that_crash_leave_the_address_where_it_is() {
     let (active, _) = c.active_and_other();
     let watch = c.lab.watch(&WatchOptions { seconds: 60, ..WatchOptions::default() }).unwrap();
     std::thread::sleep(Duration::from_millis(300));
-    c.ok(&active, "kill -9 $(pidof pacemakerd) && systemctl restart pacemaker");
+    // The supervisor starts it anew. A restart by hand could meet the new one, and a manager that is told
+    // to stop moves its resources away.
+    let old = c.ok(&active, "pidof pacemakerd");
+    c.ok(&active, "kill -9 $(pidof pacemakerd)");
+    c.until("the manager is started anew", |c| {
+        let (status, new) = c.run(&active, "pidof pacemakerd");
+        status == 0 && new != old
+    });
     c.all_online();
     c.ok(&active, "systemctl restart pcsd");
     std::thread::sleep(Duration::from_secs(2));
