@@ -10,6 +10,11 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 use sys::{Errno, Interest};
 
+/// A client that took something within this time counts as one that reads.
+const READS_WITHIN_NS: u64 = 5_000_000_000;
+/// So many times the limit of the others may wait for it.
+const READER_FACTOR: usize = 8;
+
 /// Names tried for a connection's directory before giving up.
 const DIRECTORY_ATTEMPTS: u64 = 100;
 
@@ -145,7 +150,7 @@ impl Connection {
                 other => return other,
             }
         }
-        if self.queued_bytes + bytes.len() > max_queue {
+        if self.queued_bytes + bytes.len() > self.queue_limit(max_queue) {
             return Err(Error::Again);
         }
         if self.queued_bytes == 0 {
@@ -157,6 +162,16 @@ impl Connection {
             Channel::Event => self.event_queue.push_back(bytes.to_vec()),
         }
         Ok(())
+    }
+
+    /// Who reads, only slowly, may fall behind further than who has stopped reading.
+    fn queue_limit(&self, max_queue: usize) -> usize {
+        let silent_ns = sys::clock::monotonic_ns().saturating_sub(self.moved_ns);
+        if self.queued_bytes > 0 && silent_ns < READS_WITHIN_NS {
+            max_queue.saturating_mul(READER_FACTOR)
+        } else {
+            max_queue
+        }
     }
 
     fn write(&mut self, channel: Channel, bytes: &[u8]) -> Result<(), Error> {
