@@ -11,7 +11,7 @@ const BURST: usize = 64;
 /// Longest sleep when there is nothing to do.
 const NAP: Duration = Duration::from_millis(1);
 /// Time before anything is counted.
-const WARM_UP: Duration = Duration::from_millis(700);
+const WARM_UP: Duration = Duration::from_millis(400);
 /// Pause between two messages of a ring at rest: longer than any hold time is short.
 const REST: Duration = Duration::from_millis(37);
 const OPEN_PATIENCE: Duration = Duration::from_secs(60);
