@@ -23,7 +23,7 @@ struct Carrier {
 }
 
 const CARRIERS: &[Carrier] = &[
-    Carrier { name: "udpu", totem: "transport: udpu", kills: 3, formations: &[2, 8, 16, 32] },
+    Carrier { name: "udpu", totem: "transport: udpu", kills: 3, formations: &[2, 8] },
     Carrier { name: "knet", totem: "transport: knet", kills: 1, formations: &[2, 8, 16, 32] },
     Carrier {
         name: "knet+aes256/sha256",
