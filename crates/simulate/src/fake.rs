@@ -249,7 +249,7 @@ impl Fake {
             ("crm_feature_set", base::CRM_FEATURE_SET.to_string()),
             ("transition-magic", format!("0:{exit};{transition}")),
             ("transition-key", transition),
-            ("exit-reason", String::new()),
+            ("exit-reason", "Simulated action result".into()),
             ("on_node", outcome.node.clone()),
             ("call-id", call.to_string()),
             ("rc-code", exit.to_string()),
