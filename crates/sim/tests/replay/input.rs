@@ -56,6 +56,7 @@ pub fn inputs(node: u32, events: &[Event], body_max: usize) -> Inputs {
     // By packet: the event before which it was complete, and whether a visit of the token closed it.
     let mut complete: Vec<usize> = Vec::new();
     let mut closed: Vec<bool> = Vec::new();
+    let mut sent_at: Vec<usize> = Vec::new();
     let mut cancelled = Vec::new();
     for (index, event) in events.iter().enumerate() {
         match event {
@@ -70,6 +71,7 @@ pub fn inputs(node: u32, events: &[Event], body_max: usize) -> Inputs {
                     messages.extend(whole);
                     closed.push(is_closed);
                     complete.push(index);
+                    sent_at.push(index);
                 }
                 Packet::HoldCancel(_) => cancelled.push(index),
                 Packet::OrfToken(token) => visits.passed_on(token, complete.len()),
@@ -97,8 +99,8 @@ pub fn inputs(node: u32, events: &[Event], body_max: usize) -> Inputs {
     let mut at: Vec<usize> =
         messages.iter().map(|message: &Message| complete[message.first_packet]).collect();
     for index in cancelled {
-        if let Some(next) = at.iter_mut().find(|at| **at > index) {
-            *next = index;
+        if let Some(next) = messages.iter().position(|message| sent_at[message.first_packet] > index) {
+            at[next] = at[next].min(index);
         }
     }
     Inputs { messages, at, next: 0 }
@@ -124,7 +126,9 @@ impl Visits {
     fn received(&mut self, index: usize, bytes: &[u8], packets: usize) {
         if let Ok((_, Packet::OrfToken(token))) = wire::decode(bytes) {
             let key = (token.ring, token.token_seq);
-            if self.arrived.insert(key, (index, token.backlog, packets)).is_none() {
+            // A second copy finds nothing to do.
+            if !self.arrived.contains_key(&key) {
+                self.arrived.insert(key, (index, token.backlog, packets));
                 self.arrivals.insert(index);
             }
         }

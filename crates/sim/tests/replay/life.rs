@@ -35,6 +35,8 @@ pub struct Outcome {
     /// Joins that we repeated more often.
     pub more_repeats: usize,
     pub difference: Option<String>,
+    /// What the reference sends without need.
+    pub needless: usize,
     /// Event at which the difference was noticed.
     at: usize,
 }
@@ -48,6 +50,11 @@ struct Life<'a> {
     mutation: Option<Mutation>,
     mtu: usize,
     retransmit_ns: u64,
+    last_token: Option<Sent>,
+    /// Tokens that have come since somebody cancelled the hold: the last one may have been on its way.
+    tokens_since_cancel: Option<u32>,
+    /// Messages went off since the last token came.
+    sent_at_visit: bool,
     /// Each different join that was compared.
     joins: Vec<Sent>,
     /// The first token that a node lets go which was running before: its number is not known from the capture.
@@ -140,6 +147,9 @@ fn play(story: &Story, nodes: u32, mtu: usize, mutation: Option<Mutation>) -> Ou
         mutation,
         mtu,
         retransmit_ns,
+        last_token: None,
+        tokens_since_cancel: None,
+        sent_at_visit: false,
         joins: Vec::new(),
         number_known,
         outcome,
@@ -174,7 +184,7 @@ impl Life<'_> {
                     }
                     self.hand_in(index);
                     self.core.handle_packet(self.now, &datagram.bytes);
-                    self.number_known |= wire::is_token(&datagram.bytes);
+                    self.note_received(&datagram.bytes);
                     self.drain();
                     self.nothing_overdue(datagram.at)
                 }
@@ -202,6 +212,17 @@ impl Life<'_> {
         self.drain();
         self.advance(self.now);
         self.waiting.clear();
+    }
+
+    fn note_received(&mut self, bytes: &[u8]) {
+        if matches!(wire::decode(bytes), Ok((_, Packet::HoldCancel(_)))) {
+            self.tokens_since_cancel = Some(0);
+        }
+        if wire::is_token(bytes) {
+            self.number_known = true;
+            self.sent_at_visit = false;
+            self.tokens_since_cancel = self.tokens_since_cancel.filter(|tokens| *tokens == 0).map(|_| 1);
+        }
     }
 
     /// The node is given what was cut out of the capture: the ring's messages that are seen later, and some visits of
@@ -341,8 +362,18 @@ impl Life<'_> {
                 found = self.take(recorded);
             }
         }
+        if !found && self.is_needless(recorded) {
+            self.tokens_since_cancel = Some(0);
+            self.outcome.needless += 1;
+            return Ok(());
+        }
         if !found {
             return Err(self.describe("the recorded node sent what we did not", recorded));
+        }
+        match &recorded.packet {
+            Packet::OrfToken(_) => self.last_token = Some(recorded.clone()),
+            Packet::Mcast(_) => self.sent_at_visit = true,
+            _ => {}
         }
         self.outcome.compared += 1;
         if is_join(recorded) && !self.joins.iter().any(|join| join.is_same(recorded)) {
@@ -364,6 +395,24 @@ impl Life<'_> {
         let Some(position) = position else { return false };
         self.waiting.remove(position);
         true
+    }
+
+    /// What the reference does and ours spares: a representative that has let the token go answers another cancel with
+    /// the same token again, and a node thinks that the token is held until it comes again, although others have
+    /// cancelled the hold or its own messages have just gone off with it.
+    fn is_needless(&self, recorded: &Sent) -> bool {
+        match recorded.packet {
+            Packet::OrfToken(_) => {
+                let is_ours = self.waiting.iter().any(|own| is_same_but_number(own, recorded));
+                !is_ours
+                    && self.tokens_since_cancel.is_some()
+                    && self.last_token.as_ref().is_some_and(|token| token.is_same(recorded))
+            }
+            Packet::HoldCancel(ring) => {
+                (self.sent_at_visit || self.tokens_since_cancel.is_some()) && ring == self.core.ring()
+            }
+            _ => false,
+        }
     }
 
     fn is_alone(&self) -> bool {
