@@ -4,6 +4,7 @@
 //! the token (how many packets waited at that visit), a cancelled hold (the moment at which the first message came),
 //! and a packet that went off partly filled (a visit of the token closed it before the next message came).
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use totem::RingId;
@@ -127,8 +128,8 @@ impl Visits {
         if let Ok((_, Packet::OrfToken(token))) = wire::decode(bytes) {
             let key = (token.ring, token.token_seq);
             // A second copy finds nothing to do.
-            if !self.arrived.contains_key(&key) {
-                self.arrived.insert(key, (index, token.backlog, packets));
+            if let Entry::Vacant(place) = self.arrived.entry(key) {
+                place.insert((index, token.backlog, packets));
                 self.arrivals.insert(index);
             }
         }
