@@ -120,7 +120,7 @@ impl Controller {
         };
         match verdict {
             Verdict::Lost => {
-                self.election.stop();
+                self.election.concede(from);
                 if self.role == Role::Leader {
                     self.log(&format!("{name} is preferred as DC: giving the lead away"));
                 }
@@ -222,7 +222,9 @@ impl Controller {
         let Some(peer) = self.peers.0.get_mut(&id) else { return };
         peer.join = Join::Offered;
         let name = peer.name.clone();
-        self.join_deadline_ms = Some(env.now_ms + JOIN_TIMEOUT_MS);
+        let configured =
+            cluster_option(env.cib, "join-integration-timeout").and_then(base::parse_interval_ms);
+        self.join_deadline_ms = Some(env.now_ms.saturating_add(configured.unwrap_or(JOIN_TIMEOUT_MS)));
         self.send_to_member(env, "join_offer", &name, &[("crm_feature_set", base::CRM_FEATURE_SET)]);
     }
 
@@ -295,10 +297,11 @@ impl Controller {
             self.start_election(env);
             return;
         }
-        if self.election.is_running() {
+        if self.election.is_running() && !self.election.has_conceded(from) {
             // Our vote is on its way: who made this offer will make another one, or give way to us.
             return;
         }
+        self.election.stop();
         self.seek_deadline_ms = None;
         self.election.settle();
         self.dc = Some(from);

@@ -61,6 +61,8 @@ pub struct Daemon {
     /// Messages that the ring has not taken yet.
     waiting: VecDeque<(&'static [u8], Vec<u8>)>,
     backlogged: bool,
+    /// When the polled clients were last looked at.
+    polled_at: Instant,
     flow_stopped: bool,
     lagging: bool,
     counters: Counters,

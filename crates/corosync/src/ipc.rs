@@ -12,6 +12,8 @@ const MESSAGE_MAX_BYTES: usize = 8192 * 128;
 /// What a client may leave unread before it is given up: the other nodes do not wait for it, and theirs may be much
 /// faster.
 const UNREAD_MAX_BYTES: usize = 128 * 1024 * 1024;
+/// Requests taken from each polled client at once.
+const POLLED_REQUESTS: usize = 32;
 const EACCES: i32 = 13;
 
 /// Users and groups besides root that may connect.
@@ -90,17 +92,24 @@ impl Servers {
         self.servers.iter().map(|(_, server)| server.fd())
     }
 
-    /// Takes what the clients of the server at `index` did: a bounded amount.
-    pub fn dispatch(&mut self, index: usize) -> Vec<ClientEvent> {
+    /// Takes what the clients of the server at `index` did: a bounded amount. Where the ring is busy, busy clients of
+    /// cpg are polled from then on, see [`Servers::poll_requests`].
+    pub fn dispatch(&mut self, index: usize, is_ring_busy: bool) -> Vec<ClientEvent> {
         let Some((service, server)) = self.servers.get_mut(index) else { return Vec::new() };
-        let service = *service;
-        let client = |conn: ConnId| Client { service, conn: conn.0 };
-        let events = server.dispatch().into_iter().map(|event| match event {
-            ServerEvent::Connected(conn, _) => ClientEvent::Connected(client(conn)),
-            ServerEvent::Request(conn, bytes) => ClientEvent::Request(client(conn), bytes),
-            ServerEvent::Disconnected(conn) => ClientEvent::Disconnected(client(conn)),
-        });
-        events.collect()
+        server.set_polling(is_ring_busy && *service == Service::Cpg);
+        translate(*service, server.dispatch())
+    }
+
+    /// True while clients are polled.
+    #[must_use]
+    pub fn is_polling(&self) -> bool {
+        self.servers.iter().any(|(_, server)| server.is_polling())
+    }
+
+    /// Takes requests of the clients that are polled.
+    pub fn poll_requests(&mut self) -> Vec<ClientEvent> {
+        let server = self.server(Service::Cpg);
+        server.map_or_else(Vec::new, |server| translate(Service::Cpg, server.poll_requests(POLLED_REQUESTS)))
     }
 
     fn server(&mut self, service: Service) -> Option<&mut Server> {
@@ -146,6 +155,16 @@ impl Servers {
     pub fn connections(&self) -> usize {
         self.servers.iter().map(|(_, server)| server.connections().count()).sum()
     }
+}
+
+fn translate(service: Service, events: Vec<ServerEvent>) -> Vec<ClientEvent> {
+    let client = |conn: ConnId| Client { service, conn: conn.0 };
+    let events = events.into_iter().map(|event| match event {
+        ServerEvent::Connected(conn, _) => ClientEvent::Connected(client(conn)),
+        ServerEvent::Request(conn, bytes) => ClientEvent::Request(client(conn), bytes),
+        ServerEvent::Disconnected(conn) => ClientEvent::Disconnected(client(conn)),
+    });
+    events.collect()
 }
 
 #[cfg(test)]

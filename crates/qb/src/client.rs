@@ -2,7 +2,7 @@
 
 use crate::error::{ConnectError, Error};
 use crate::handshake::{Hello, REPLY_BYTES, Reply, TYPE_SHARED_MEMORY};
-use crate::ring::Ring;
+use crate::ring::{Hint, Ring};
 use crate::{Credentials, MAX_MESSAGE_BYTES, MIN_MESSAGE_BYTES};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -14,10 +14,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// While waiting for an answer, how often to look whether the server is still there: at first and at last.
 const LIVENESS_MIN: Duration = Duration::from_millis(10);
 const LIVENESS_MAX: Duration = Duration::from_millis(200);
-/// An event announced on the socket is in the ring already; this covers a server that was preempted in between.
-const ANNOUNCED_EVENT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Announcements read at once.
-const ANNOUNCEMENTS_MAX: usize = 64;
+/// Wake-up bytes read at once, and events after which they are read at the latest.
+const WAKEUPS_MAX: usize = 256;
 
 /// A connection to a service. All calls wait at most the time given.
 #[derive(Debug)]
@@ -29,8 +27,10 @@ pub struct Client {
     event: Ring,
     paths: [String; 3],
     max_message_size: usize,
-    /// Events that the socket has told of and that are still in the ring.
-    announced: usize,
+    /// Events taken since the wake-up bytes were last read away.
+    taken: usize,
+    /// The server was told that we sleep.
+    asleep: bool,
     open: bool,
 }
 
@@ -83,7 +83,8 @@ impl Client {
             event,
             paths: [reply.request, reply.response, reply.event],
             max_message_size: granted,
-            announced: 0,
+            taken: 0,
+            asleep: false,
             open: true,
         })
     }
@@ -128,7 +129,8 @@ impl Client {
             Err(Error::Again) if !self.is_connected() => return Err(Error::Disconnected),
             other => other?,
         }
-        self.wake_server()
+        // A server of our kind says so when it looks into the ring by itself.
+        if self.request.hint() == Hint::Awake { Ok(()) } else { self.wake_server() }
     }
 
     fn wake_server(&mut self) -> Result<(), Error> {
@@ -179,29 +181,52 @@ impl Client {
         if !self.open {
             return Err(Error::Disconnected);
         }
-        if self.announced > 0 {
-            return self.take_announced();
-        }
-        if !timeout.is_zero() && sys::poll::wait_one(&self.socket, Interest::READ, Some(timeout))?.is_none() {
-            return Ok(None);
-        }
-        // One byte for each event; what is read here is remembered.
-        match sys::socket::receive(&self.socket, &mut [0u8; ANNOUNCEMENTS_MAX]) {
-            Ok(count) if count > 0 => self.announced = count,
-            Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
-            _ => {
-                self.open = false;
-                return Err(Error::Disconnected);
+        let start = sys::clock::monotonic_ns();
+        loop {
+            if let Some(bytes) = self.take_event()? {
+                return Ok(Some(bytes));
+            }
+            let passed = Duration::from_nanos(sys::clock::monotonic_ns().saturating_sub(start));
+            let left = timeout.saturating_sub(passed);
+            if left.is_zero() || sys::poll::wait_one(&self.socket, Interest::READ, Some(left))?.is_none() {
+                return Ok(None);
             }
         }
-        self.take_announced()
     }
 
-    fn take_announced(&mut self) -> Result<Option<Vec<u8>>, Error> {
-        self.announced -= 1;
-        match self.event.read(ANNOUNCED_EVENT_TIMEOUT)? {
-            Some(bytes) => Ok(Some(bytes)),
-            None => Err(Error::Damaged),
+    /// Looks into the ring. Before it says that nothing is there, the server knows that we may sleep.
+    fn take_event(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        let mut event = self.event.read(Duration::ZERO)?;
+        if event.is_none() {
+            self.read_wakeups()?;
+            if !self.asleep || self.event.hint() != Hint::Asleep {
+                self.asleep = true;
+                self.event.set_hint(Hint::Asleep);
+            }
+            event = self.event.read(Duration::ZERO)?;
+        }
+        if event.is_some() {
+            if core::mem::take(&mut self.asleep) {
+                self.event.set_hint(Hint::Awake);
+            }
+            self.taken += 1;
+            if self.taken >= WAKEUPS_MAX {
+                self.read_wakeups()?;
+            }
+        }
+        Ok(event)
+    }
+
+    /// Bytes that were sent for events that have been taken would only wake us again.
+    fn read_wakeups(&mut self) -> Result<(), Error> {
+        self.taken = 0;
+        match sys::socket::receive(&self.socket, &mut [0u8; WAKEUPS_MAX]) {
+            Ok(count) if count > 0 => Ok(()),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(()),
+            _ => {
+                self.open = false;
+                Err(Error::Disconnected)
+            }
         }
     }
 

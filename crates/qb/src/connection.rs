@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::handshake::{Reply, TYPE_SHARED_MEMORY};
 use crate::header::RequestHeader;
-use crate::ring::Ring;
+use crate::ring::{Hint, Ring};
 use crate::{Credentials, SHARED_MEMORY_DIRECTORY};
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -14,6 +14,14 @@ use sys::{Errno, Interest};
 const READS_WITHIN_NS: u64 = 5_000_000_000;
 /// So many times the limit of the others may wait for it.
 const READER_FACTOR: usize = 8;
+
+/// Turns in a row with requests, each soon after the one before, that make a connection busy.
+const BUSY_TURNS: u8 = 3;
+const SOON_NS: u64 = 1_000_000;
+/// Polls in a row without a request that end polling.
+const IDLE_POLLS: u8 = 8;
+/// Polls between two looks for wake-up bytes of a client that does not seem to send any.
+const DRAIN_EVERY: u8 = 16;
 
 /// Names tried for a connection's directory before giving up.
 const DIRECTORY_ATTEMPTS: u64 = 100;
@@ -38,6 +46,12 @@ pub(crate) enum NextRequest {
 pub(crate) struct Connection {
     pub(crate) socket: OwnedFd,
     pub(crate) stopped: bool,
+    /// The owner looks into the request ring by itself, so the socket is not watched.
+    pub(crate) polled: bool,
+    idle_polls: u8,
+    drain_in: u8,
+    busy_turns: u8,
+    turn_ns: u64,
     /// What the poller watches the socket for.
     pub(crate) interest: Interest,
     files: Files,
@@ -88,6 +102,11 @@ impl Connection {
         let connection = Connection {
             socket,
             stopped: false,
+            polled: false,
+            idle_polls: 0,
+            drain_in: 0,
+            busy_turns: 0,
+            turn_ns: 0,
             interest: Interest::READ,
             files,
             request,
@@ -126,6 +145,48 @@ impl Connection {
     /// True if requests wait in the ring.
     pub(crate) fn has_requests(&self) -> bool {
         self.request.waiting() > 0
+    }
+
+    /// Notes a turn with requests; true if there have been so many that looking into the ring is cheaper than
+    /// being told.
+    pub(crate) fn note_turn(&mut self, now_ns: u64) -> bool {
+        let is_soon = now_ns.saturating_sub(self.turn_ns) < SOON_NS;
+        self.turn_ns = now_ns;
+        self.busy_turns = if is_soon { self.busy_turns.saturating_add(1) } else { 1 };
+        self.busy_turns >= BUSY_TURNS
+    }
+
+    /// Notes a poll; true if polling should end.
+    pub(crate) fn note_poll(&mut self, requests: usize) -> bool {
+        self.idle_polls = if requests > 0 { 0 } else { self.idle_polls.saturating_add(1) };
+        self.idle_polls >= IDLE_POLLS
+    }
+
+    /// Starts or ends polling. After the end, requests that are in the ring have not been announced.
+    pub(crate) fn set_polled(&mut self, polled: bool) {
+        self.polled = polled;
+        self.idle_polls = 0;
+        self.drain_in = 0;
+        self.busy_turns = 0;
+        self.request.set_hint(if polled { Hint::Awake } else { Hint::Each });
+    }
+
+    /// [`Connection::drain_wakeups`] for a polled connection: rarely, if the client does not send any bytes.
+    pub(crate) fn drain_if_due(&mut self) -> bool {
+        if self.drain_in > 0 {
+            self.drain_in -= 1;
+            return true;
+        }
+        let mut buffer = [0u8; 4096];
+        match sys::socket::receive(&self.socket, &mut buffer) {
+            Ok(0) => false,
+            Ok(_) | Err(Errno::INTR) => true,
+            Err(Errno::AGAIN) => {
+                self.drain_in = DRAIN_EVERY;
+                true
+            }
+            Err(_) => false,
+        }
     }
 
     /// Reads away the client's wake-up bytes. False: the client has closed its end.
@@ -192,6 +253,9 @@ impl Connection {
     /// Sends the wake-up bytes that are owed, as far as the socket takes them.
     pub(crate) fn pay_wakeups(&mut self) -> Result<(), Error> {
         const BYTES: [u8; 256] = [0; 256];
+        if self.owed_wakeups > 0 {
+            self.owed_wakeups = self.event.wakeups_for(self.owed_wakeups);
+        }
         while self.owed_wakeups > 0 {
             let count = self.owed_wakeups.min(BYTES.len());
             match sys::socket::send(&self.socket, BYTES.get(..count).unwrap_or_default()) {
@@ -248,7 +312,7 @@ impl Connection {
 
     /// What the socket is to be watched for now.
     pub(crate) fn wanted_interest(&self) -> Interest {
-        Interest { read: !self.stopped, write: self.owed_wakeups > 0 }
+        Interest { read: !self.stopped && !self.polled, write: self.owed_wakeups > 0 }
     }
 }
 

@@ -17,6 +17,8 @@ const DATA_PATH: usize = HEADER_PATH + PATH_BYTES;
 const REFERENCES: usize = 8204;
 const SEMAPHORE: usize = 8208;
 const FLOW: usize = 8240;
+/// A word that the C library leaves zero and never reads: how the reader wants to be told of new chunks.
+const HINT: usize = 8244;
 /// Length of the header file.
 const HEADER_BYTES: usize = 8252;
 /// Length and magic in front of each chunk.
@@ -31,6 +33,15 @@ const MAGIC_DEAD: u32 = 0xD0D0_D0D0;
 pub(crate) fn data_bytes(max_message_size: usize) -> usize {
     let page = rustix::param::page_size();
     (max_message_size + CHUNK_MARGIN_BYTES + 1).next_multiple_of(page)
+}
+
+/// How the reader of a ring wants to be told of new chunks: by one byte on the socket for each (what the C library
+/// does), not at all, or by one byte for all that follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hint {
+    Each = 0,
+    Awake = 1,
+    Asleep = 2,
 }
 
 /// One side of a ring.
@@ -90,8 +101,8 @@ impl Ring {
     fn map(header: &OwnedFd, data: &OwnedFd, max_message_size: usize) -> Result<Ring, sys::Errno> {
         let length = data_bytes(max_message_size);
         let words = u32::try_from(length / 4).map_err(|_| sys::Errno::INVAL)?;
-        // The flow word is the last thing in the header that is used; a client's view may be 4 bytes shorter.
-        let header = SharedMap::new(header, FLOW + 4)?;
+        // The hint is the last thing in the header that is used; a client's view may be 4 bytes shorter.
+        let header = SharedMap::new(header, HINT + 4)?;
         Ok(Ring { header, data: SharedMap::twice(data, length)?, words, max_message_size })
     }
 
@@ -117,6 +128,35 @@ impl Ring {
 
     pub(crate) fn set_flow(&self, value: u32) {
         let _ = self.header.store(FLOW, value);
+    }
+
+    /// The reader says how it wants to be told. It must look into the ring once more afterwards: what was written
+    /// before may have been announced in the old way.
+    pub(crate) fn set_hint(&self, hint: Hint) {
+        let _ = self.header.store(HINT, hint as u32);
+        std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+    }
+
+    /// How the reader wants to be told of what was written.
+    pub(crate) fn hint(&self) -> Hint {
+        // After the chunk, so that either we see the hint or its writer sees the chunk.
+        std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+        match self.header.load(HINT) {
+            Ok(1) => Hint::Awake,
+            Ok(2) => Hint::Asleep,
+            _ => Hint::Each,
+        }
+    }
+
+    /// How many bytes the reader must get for so many new chunks. Who is woken up is awake from then on.
+    pub(crate) fn wakeups_for(&self, chunks: usize) -> usize {
+        match self.hint() {
+            Hint::Each => chunks,
+            Hint::Awake => 0,
+            Hint::Asleep => {
+                usize::from(self.header.exchange(HINT, Hint::Asleep as u32, Hint::Awake as u32) == Ok(true))
+            }
+        }
     }
 
     /// Number of chunks that wait to be read, as the semaphore says.

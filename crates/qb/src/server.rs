@@ -106,6 +106,9 @@ pub struct Server {
     queued: BTreeSet<u64>,
     /// Connections with events that they have not been told of.
     unannounced: BTreeSet<u64>,
+    /// Connections that are polled.
+    polled: BTreeSet<u64>,
+    may_poll: bool,
     retry: Duration,
     events: VecDeque<ServerEvent>,
 }
@@ -169,6 +172,8 @@ impl Server {
             work: BTreeSet::new(),
             queued: BTreeSet::new(),
             unannounced: BTreeSet::new(),
+            polled: BTreeSet::new(),
+            may_poll: false,
             retry: RETRY_MIN,
             events: VecDeque::new(),
         })
@@ -209,6 +214,50 @@ impl Server {
             self.wake.notify();
         }
         self.events.drain(..).collect()
+    }
+
+    /// Whether connections that become busy may be polled from now on: then their clients wake nobody, and
+    /// [`Server::poll_requests`] is to be called often, until [`Server::is_polling`] is false.
+    pub fn set_polling(&mut self, may_poll: bool) {
+        self.may_poll = may_poll;
+    }
+
+    /// True while the requests of some client are seen by [`Server::poll_requests`] only.
+    pub fn is_polling(&self) -> bool {
+        !self.polled.is_empty()
+    }
+
+    /// Takes requests of the polled connections, so many from each at most. One that has been idle for a while is
+    /// watched again.
+    pub fn poll_requests(&mut self, most: usize) -> Vec<ServerEvent> {
+        let ids: Vec<u64> = self.polled.iter().copied().collect();
+        for id in ids {
+            let Some(connection) = self.connections.get_mut(&id) else { continue };
+            if connection.stopped {
+                continue;
+            }
+            let (taken, mut alive) = take_some(connection, id, most, &mut self.events);
+            if taken > 0 {
+                alive &= connection.drain_if_due();
+            }
+            if !alive {
+                self.lose(id);
+            } else if connection.note_poll(taken) {
+                self.watch_again(id);
+            }
+        }
+        self.events.drain(..).collect()
+    }
+
+    fn watch_again(&mut self, id: u64) {
+        self.polled.remove(&id);
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        connection.set_polled(false);
+        if connection.has_requests() {
+            self.work.insert(id);
+            self.wake.notify();
+        }
+        self.watch(id);
     }
 
     /// Answers a request. A client that is gone or cannot be served any more is reported by `Disconnected`.
@@ -259,7 +308,10 @@ impl Server {
     pub fn set_flow(&mut self, conn: ConnId, stop: bool) {
         let Some(connection) = self.connections.get_mut(&conn.0) else { return };
         connection.set_flow(stop);
-        if !stop && connection.has_requests() {
+        if stop && self.polled.remove(&conn.0) {
+            connection.set_polled(false);
+        }
+        if !stop && !connection.polled && connection.has_requests() {
             self.work.insert(conn.0);
             self.wake.notify();
         }
@@ -400,27 +452,20 @@ impl Server {
     }
 
     fn take_requests(&mut self) {
+        let now_ns = sys::clock::monotonic_ns();
         for id in std::mem::take(&mut self.work) {
             let Some(connection) = self.connections.get_mut(&id) else { continue };
-            let mut open = true;
-            for _ in 0..REQUESTS_PER_TURN {
-                if connection.stopped {
-                    break;
-                }
-                match connection.next_request() {
-                    NextRequest::Message(bytes) => {
-                        self.events.push_back(ServerEvent::Request(ConnId(id), bytes));
-                    }
-                    NextRequest::Nothing => break,
-                    NextRequest::Close => {
-                        open = false;
-                        break;
-                    }
-                }
+            if connection.stopped {
+                continue;
             }
-            if !open {
+            let (taken, alive) = take_some(connection, id, REQUESTS_PER_TURN, &mut self.events);
+            if !alive {
                 self.lose(id);
-            } else if !connection.stopped && connection.has_requests() {
+            } else if taken > 0 && connection.note_turn(now_ns) && self.may_poll {
+                connection.set_polled(true);
+                self.polled.insert(id);
+                self.watch(id);
+            } else if connection.has_requests() {
                 self.work.insert(id);
             }
         }
@@ -468,6 +513,7 @@ impl Server {
         self.work.remove(&id);
         self.queued.remove(&id);
         self.unannounced.remove(&id);
+        self.polled.remove(&id);
         match self.connections.remove(&id) {
             Some(connection) => {
                 let _ = self.poller.remove(&connection.socket);
@@ -476,6 +522,23 @@ impl Server {
             None => false,
         }
     }
+}
+
+/// Takes requests of one connection. Returns how many, and false if the client is to be given up.
+fn take_some(
+    connection: &mut Connection,
+    id: u64,
+    most: usize,
+    events: &mut VecDeque<ServerEvent>,
+) -> (usize, bool) {
+    for taken in 0..most {
+        match connection.next_request() {
+            NextRequest::Message(bytes) => events.push_back(ServerEvent::Request(ConnId(id), bytes)),
+            NextRequest::Nothing => return (taken, true),
+            NextRequest::Close => return (taken, false),
+        }
+    }
+    (most, true)
 }
 
 impl Drop for Server {

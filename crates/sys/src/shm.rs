@@ -218,6 +218,12 @@ impl SharedMap {
         Ok(())
     }
 
+    /// Replaces an aligned 32-bit word if it has a certain value. True: it had.
+    pub fn exchange(&self, offset: usize, from: u32, to: u32) -> Result<bool> {
+        let outcome = self.word(offset)?.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
+        Ok(outcome.is_ok())
+    }
+
     /// Adds to an aligned 32-bit word and returns the former value.
     pub fn fetch_add(&self, offset: usize, value: u32) -> Result<u32> {
         Ok(self.word(offset)?.fetch_add(value, Ordering::AcqRel))

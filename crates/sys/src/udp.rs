@@ -128,6 +128,11 @@ impl Datagrams {
         Ok(())
     }
 
+    /// True if more may wait than was taken last.
+    pub fn may_have_more(&self) -> bool {
+        self.used == SLOTS
+    }
+
     /// The datagrams taken last, in order, each with its sender.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], SocketAddr)> {
         let slots = self.slots.iter().take(self.used).zip(self.bytes.chunks(SLOT_BYTES));

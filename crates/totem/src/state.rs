@@ -431,6 +431,19 @@ impl Totem {
         (SEND_QUEUE_BYTES / self.config.net_mtu.max(1)).max(1)
     }
 
+    /// True if the next visit of the token could send more than what waits for it.
+    #[must_use]
+    pub fn wants_more(&self) -> bool {
+        let waiting = if self.waiting_trans_ack { self.queue_trans.len() } else { self.queue.len() };
+        u32::try_from(waiting).is_ok_and(|waiting| waiting < self.window().1)
+    }
+
+    /// True while the token goes round without pause.
+    #[must_use]
+    pub fn is_rotating(&self) -> bool {
+        self.state == State::Operational && !self.held
+    }
+
     /// Nothing of our own waits to be sent.
     #[must_use]
     pub fn is_drained(&self) -> bool {

@@ -30,18 +30,30 @@ pub fn bench(arguments: &[String]) -> Result<(), String> {
         eprintln!("\n▸ bench scheduler (some minutes, most of them the reference's)");
         scheduler::run(&program, &root().join(PAGE))?;
     }
+    if matches!(wanted, "ring" | "all") {
+        eprintln!("\n▸ bench ring: Relevo and the reference take turns (some six minutes)");
+        let rest = if wanted == "ring" { arguments.get(1..).unwrap_or_default() } else { &[] };
+        let (table, is_all) = ring::run(&program, rest)?;
+        println!("{}", table.text());
+        if is_all {
+            keep(&table, "ring")?;
+        }
+    }
     type Bench = fn(&Path) -> Result<Table, String>;
-    let all: [(&str, Bench); 4] =
-        [("failover", failover::run), ("cli", cli::run), ("memory", memory::run), ("ring", ring::run)];
+    let all: [(&str, Bench); 3] = [("failover", failover::run), ("cli", cli::run), ("memory", memory::run)];
     let chosen: Vec<_> = all.iter().filter(|(name, _)| wanted == "all" || wanted == *name).collect();
-    if chosen.is_empty() && wanted != "scheduler" {
+    if chosen.is_empty() && !matches!(wanted, "scheduler" | "ring") {
         return Err("bench failover, cli, memory, ring, scheduler or all".into());
     }
     for (name, bench) in chosen {
         eprintln!("\n▸ bench {name}: first Relevo, then the reference (some minutes)");
         let table = bench(&program)?;
         println!("{}", table.text());
-        table.write_into(&root().join(PAGE), name).map_err(|error| format!("{PAGE}: {error}"))?;
+        keep(&table, name)?;
     }
     Ok(())
+}
+
+fn keep(table: &Table, name: &str) -> Result<(), String> {
+    table.write_into(&root().join(PAGE), name).map_err(|error| format!("{PAGE}: {error}"))
 }

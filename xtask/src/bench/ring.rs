@@ -1,292 +1,196 @@
 //! The ring: throughput, latency, time to notice, formation, cost at rest; each with our engine and
-//! with the reference's, and the same client.
+//! with the reference's, and the same client. Both rings are up at the same time and take turns, so
+//! that a machine that is busy with other work is so for both.
 
+mod hosts;
 pub mod load;
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use lab::{Lab, LabOptions};
-
 use super::table::{Row, Table};
+use hosts::Ring;
 
-const OURS: &str = "corosync";
-const THEIRS: &str = "/usr/sbin/corosync";
-/// A named way to carry the ring: what goes into section `totem`.
-const TRANSPORTS: &[(&str, &str)] = &[("udpu", "transport: udpu")];
+const ENGINES: [&str; 2] = ["corosync", "/usr/sbin/corosync"];
+
+/// A way to carry the ring.
+struct Carrier {
+    name: &'static str,
+    /// What goes into section `totem`.
+    totem: &'static str,
+    kills: usize,
+    formations: &'static [u8],
+}
+
+const CARRIERS: &[Carrier] = &[
+    Carrier { name: "udpu", totem: "transport: udpu", kills: 3, formations: &[2, 8] },
+    Carrier { name: "knet", totem: "transport: knet", kills: 1, formations: &[2, 8, 16, 32] },
+    Carrier {
+        name: "knet+aes256/sha256",
+        totem: "transport: knet\n crypto_cipher: aes256\n crypto_hash: sha256",
+        kills: 0,
+        formations: &[],
+    },
+];
 const SIZES: &[u64] = &[64, 1024, 65_536];
-const FLOOD_MS: u64 = 3_000;
-const PINGS: u64 = 40;
-const KILLS: usize = 3;
-const FORMATIONS: &[u8] = &[2, 8, 16, 32];
-const PATIENCE: Duration = Duration::from_secs(90);
+/// How often the engines take turns, and how long each one is flooded then.
+const ROUNDS: usize = 3;
+const FLOOD_MS: u64 = 900;
 /// How long the daemons are watched at rest.
 const REST: Duration = Duration::from_secs(5);
-/// Clock ticks per second in /proc (the kernel's user-visible constant).
-const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Hosts with one engine on each; taken down in the end.
-struct Ring {
-    lab: Lab,
-    nodes: u8,
-    client: PathBuf,
-    engine: &'static str,
-    daemons: Vec<Child>,
-}
+/// What to measure: rows whose text has one of the words, or all rows.
+struct Choice(Vec<String>);
 
-impl Drop for Ring {
-    fn drop(&mut self) {
-        // Nothing better can be done about a lab that does not go.
-        let _ = self.lab.down();
-        for daemon in &mut self.daemons {
-            let _ = daemon.wait();
+impl Choice {
+    /// `[--only WORD]…`
+    fn parse(arguments: &[String]) -> Result<Self, String> {
+        let mut words = Vec::new();
+        let mut rest = arguments.iter();
+        while let Some(option) = rest.next() {
+            match (option.as_str(), rest.next()) {
+                ("--only", Some(word)) => words.push(word.clone()),
+                _ => return Err("bench ring [--only WORD]…: rows with all these words".into()),
+            }
         }
+        Ok(Self(words))
+    }
+
+    fn has(&self, what: &str) -> bool {
+        self.0.iter().all(|word| what.contains(word.as_str()))
     }
 }
 
-fn host(number: u8) -> String {
-    format!("nodo{number}")
+/// The rows as they come in.
+struct Bench {
+    choice: Choice,
+    start: Instant,
+    rows: Vec<Row>,
 }
 
-fn config(totem: &str, nodes: u8) -> String {
-    let mut text = format!(
-        "totem {{\n version: 2\n cluster_name: bench\n {totem}\n}}\nquorum {{\n provider: corosync_votequorum\n}}\n\
-         logging {{\n to_logfile: yes\n logfile: /var/log/corosync.log\n to_syslog: no\n}}\nnodelist {{\n"
-    );
-    for number in 1..=nodes {
-        text.push_str(&format!(
-            " node {{\n  ring0_addr: 172.31.0.{}\n  nodeid: {number}\n  name: nodo{number}\n }}\n",
-            10 + u32::from(number)
-        ));
+/// Both values, ours first.
+type Pair = [Vec<f64>; 2];
+
+impl Bench {
+    fn wants(&self, what: &str) -> bool {
+        self.choice.has(what)
     }
-    text.push_str("}\n");
-    text
-}
 
-impl Ring {
-    fn hosts(program: &Path, engine: &'static str, totem: &str, nodes: u8) -> Result<Ring, String> {
-        let mut options = LabOptions::new(program);
-        options.nodes = nodes;
-        options.dir = Some(std::env::temp_dir().join(format!("relevo-ring-{}", std::process::id())));
-        let lab = Lab::up(&options).map_err(|error| error.to_string())?;
-        let client = program.with_file_name("xtask");
-        let ring = Ring { lab, nodes, client, engine, daemons: Vec::new() };
-        let text = config(totem, nodes);
-        for number in 1..=nodes {
-            ring.must(&host(number), &format!("cat > /etc/corosync/corosync.conf <<'E'\n{text}E"))?;
+    fn add(&mut self, what: String, more_is_better: bool, values: Pair) {
+        let [ours, theirs] = values;
+        let row = Row { what, ours, theirs, more_is_better };
+        eprintln!("  {:>4} s  {}", self.start.elapsed().as_secs(), row.text());
+        self.rows.push(row);
+    }
+
+    fn carrier(&mut self, program: &Path, carrier: &Carrier) -> Result<(), String> {
+        self.two(program, carrier)?;
+        self.three(program, carrier)?;
+        for nodes in carrier.formations {
+            let what = format!("{}, {nodes} nodes from cold, ms", carrier.name);
+            if self.wants(&what) {
+                let form = |engine| Ring::hosts(program, engine, carrier.totem, *nodes)?.form();
+                let times = ENGINES.map(|engine| form(engine).map(|time| vec![time.as_secs_f64() * 1e3]));
+                self.add(what, false, both(times)?);
+            }
         }
-        Ok(ring)
-    }
-
-    fn must(&self, host: &str, line: &str) -> Result<String, String> {
-        let output = self.lab.shell(host, line).map_err(|error| error.to_string())?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        if output.status.success() {
-            return Ok(text);
-        }
-        Err(format!("{host}: {line}: {text}{}", String::from_utf8_lossy(&output.stderr)))
-    }
-
-    fn start(&mut self, number: u8) -> Result<(), String> {
-        let mut command = self.lab.command(&host(number), &[self.engine, "-f"]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        self.daemons.push(command.spawn().map_err(|error| error.to_string())?);
         Ok(())
     }
 
-    fn client(&self, number: u8, words: &[&str]) -> Result<Child, String> {
-        let mut all = vec![self.client.to_string_lossy().into_owned(), "__cpg".to_owned()];
-        all.extend(words.iter().map(|word| (*word).to_owned()));
-        let mut command = self.lab.command(&host(number), &all);
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
-        command.spawn().map_err(|error| error.to_string())
-    }
-
-    /// Starts all engines; gives the time until every node lists all of them.
-    fn form(&mut self) -> Result<Duration, String> {
-        let watchers: Result<Vec<Child>, String> =
-            (1..=self.nodes).map(|number| self.client(number, &["watch", "30000"])).collect();
-        let watchers = watchers?;
-        let start_ms = sys::clock::monotonic_ms();
-        for number in 1..=self.nodes {
-            self.start(number)?;
+    fn two(&mut self, program: &Path, carrier: &Carrier) -> Result<(), String> {
+        let name = carrier.name;
+        let floods = floods(name, 2);
+        let rest = format!("{name}, round trip at rest, ms");
+        let loaded = format!("{name}, round trip under load, ms");
+        let cost = format!("{name}, processor at rest, %");
+        let memory = format!("{name}, memory, MB");
+        let killed = format!("{name}, engine killed until the new membership, ms");
+        let single = [&rest, &loaded, &cost, &memory, &killed];
+        if !floods.iter().any(|(what, _)| self.wants(what)) && !single.iter().any(|what| self.wants(what)) {
+            return Ok(());
         }
-        let mut last_ms = start_ms;
-        for watcher in watchers {
-            let at_ms =
-                await_line(watcher, |line| ring_line(line).filter(|(_, n)| *n == u64::from(self.nodes)))?;
-            last_ms = last_ms.max(at_ms.0);
+        let mut rings = formed(program, carrier, 2)?;
+        for (what, size) in floods {
+            self.flood(what, size, &rings)?;
         }
-        Ok(Duration::from_millis(last_ms - start_ms))
-    }
-
-    fn daemon_pid(&self, number: u8) -> Result<String, String> {
-        let text = self.must(&host(number), "pgrep -x corosync || pgrep -f 'corosync -f'")?;
-        text.split_whitespace().next().map(str::to_owned).ok_or_else(|| "no corosync runs".to_owned())
-    }
-
-    /// Messages per second that node 1 gets while all nodes send.
-    fn throughput(&self, size: u64) -> Result<f64, String> {
-        let (size, millis, members) = (size.to_string(), FLOOD_MS.to_string(), self.nodes.to_string());
-        let children: Result<Vec<Child>, String> = (1..=self.nodes)
-            .map(|number| self.client(number, &["flood", &size, &millis, &members]))
-            .collect();
-        let mut rates = Vec::new();
-        for child in children? {
-            rates.extend(numbers(child)?);
-        }
-        rates.first().copied().ok_or_else(|| "the flood did not report".to_owned())
-    }
-
-    /// Round trips between two nodes in ms.
-    fn latency(&self, loaded: bool) -> Result<Vec<f64>, String> {
-        let load =
-            if loaded { Some(self.client(self.nodes, &["flood", "1024", "8000", "1"])?) } else { None };
-        let mut echo = self.client(2, &["echo", "8000"])?;
-        let times = numbers(self.client(1, &["ping", &PINGS.to_string()])?)?;
-        let _ = echo.kill();
-        let _ = echo.wait();
-        if let Some(load) = load {
-            numbers(load)?;
-        }
-        Ok(times.into_iter().map(|us| us / 1000.0).collect())
-    }
-
-    /// Kills the engine of the last node; time until the first has a ring without it, in ms.
-    fn kill(&mut self) -> Result<f64, String> {
-        let watcher = self.client(1, &["watch", "30000"])?;
-        std::thread::sleep(Duration::from_millis(800));
-        let pid = self.daemon_pid(self.nodes)?;
-        let killed_ms = sys::clock::monotonic_ms();
-        self.must(&host(self.nodes), &format!("kill -9 {pid}"))?;
-        let rest = u64::from(self.nodes - 1);
-        let (at_ms, _) =
-            await_line(watcher, |line| ring_line(line).filter(|(at, n)| *n == rest && *at >= killed_ms))?;
-        let nodes = self.nodes;
-        self.start(nodes)?;
-        self.await_members()?;
-        Ok((at_ms - killed_ms) as f64)
-    }
-
-    fn await_members(&self) -> Result<(), String> {
-        let watcher = self.client(1, &["watch", "30000"])?;
-        await_line(watcher, |line| ring_line(line).filter(|(_, n)| *n == u64::from(self.nodes))).map(drop)
-    }
-
-    /// Share of one processor at rest in percent, and resident memory in MB.
-    fn rest(&self) -> Result<(f64, f64), String> {
-        let pid = self.daemon_pid(1)?;
-        let ticks = || -> Result<f64, String> {
-            let stat = self.must("nodo1", &format!("cat /proc/{pid}/stat"))?;
-            let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-            let field = |index: usize| fields.get(index).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
-            // utime and stime, proc(5).
-            Ok(field(11) + field(12))
-        };
-        let before = ticks()?;
-        std::thread::sleep(REST);
-        let percent = (ticks()? - before) / TICKS_PER_SECOND / REST.as_secs_f64() * 100.0;
-        let status = self.must("nodo1", &format!("grep VmRSS /proc/{pid}/status"))?;
-        let kilobytes = status.split_whitespace().nth(1).and_then(|text| text.parse::<f64>().ok());
-        Ok((percent, kilobytes.unwrap_or(0.0) / 1024.0))
-    }
-}
-
-/// `MILLISECONDS MEMBERS`.
-fn ring_line(line: &str) -> Option<(u64, u64)> {
-    let (at, members) = line.split_once(' ')?;
-    Some((at.parse().ok()?, members.parse().ok()?))
-}
-
-/// What the first line says that is wanted; the client is ended.
-fn await_line<T>(mut child: Child, wanted: impl Fn(&str) -> Option<T>) -> Result<T, String> {
-    use std::io::{BufRead as _, BufReader};
-    let start = Instant::now();
-    let stdout = child.stdout.take().ok_or("no output")?;
-    let found = BufReader::new(stdout)
-        .lines()
-        .map_while(Result::ok)
-        .take_while(|_| start.elapsed() < PATIENCE)
-        .find_map(|line| wanted(&line));
-    let _ = child.kill();
-    let _ = child.wait();
-    found.ok_or_else(|| "the ring did not get there in time".to_owned())
-}
-
-fn numbers(child: Child) -> Result<Vec<f64>, String> {
-    let output = child.wait_with_output().map_err(|error| error.to_string())?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    if !output.status.success() {
-        return Err(format!("a client of the benchmark failed: {text}"));
-    }
-    Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
-}
-
-/// All measurements with one engine, in the order of [`labels`].
-fn measure(program: &Path, engine: &'static str) -> Result<Vec<Vec<f64>>, String> {
-    let mut values = Vec::new();
-    for (_, totem) in TRANSPORTS {
-        for nodes in [2, 3] {
-            let mut ring = Ring::hosts(program, engine, totem, nodes)?;
-            ring.form()?;
-            for size in SIZES {
-                values.push(vec![ring.throughput(*size)?]);
-            }
-            if nodes == 2 {
-                values.push(ring.latency(false)?);
-                values.push(ring.latency(true)?);
-                let (percent, megabytes) = ring.rest()?;
-                values.push(vec![percent]);
-                values.push(vec![megabytes]);
-                let kills: Result<Vec<f64>, String> = (0..KILLS).map(|_| ring.kill()).collect();
-                values.push(kills?);
+        for (what, is_loaded) in [(rest, false), (loaded, true)] {
+            if self.wants(&what) {
+                let times = both([0, 1].map(|at| rings[at].latency(is_loaded)))?;
+                self.add(what, false, times);
             }
         }
-        for nodes in FORMATIONS {
-            let mut ring = Ring::hosts(program, engine, totem, *nodes)?;
-            values.push(vec![ring.form()?.as_secs_f64() * 1000.0]);
+        if self.wants(&cost) || self.wants(&memory) {
+            let before = both([0, 1].map(|at| rings[at].processor_seconds().map(|s| vec![s])))?;
+            std::thread::sleep(REST);
+            let after = both([0, 1].map(|at| rings[at].processor_seconds().map(|s| vec![s])))?;
+            let share = |at: usize| vec![(after[at][0] - before[at][0]) / REST.as_secs_f64() * 100.0];
+            self.add(cost, false, [share(0), share(1)]);
+            self.add(memory, false, both([0, 1].map(|at| rings[at].megabytes().map(|mb| vec![mb])))?);
         }
+        if self.wants(&killed) && carrier.kills > 0 {
+            let kill = |ring: &mut Ring| (0..carrier.kills).map(|_| ring.kill()).collect();
+            let times = both(rings.each_mut().map(kill))?;
+            self.add(killed, false, times);
+        }
+        Ok(())
     }
-    Ok(values)
-}
 
-fn labels() -> Vec<(String, bool)> {
-    let mut labels = Vec::new();
-    for (transport, _) in TRANSPORTS {
-        for nodes in [2, 3] {
-            for size in SIZES {
-                labels.push((format!("{transport}, {nodes} nodes send {size} B, messages/s"), true));
-            }
-            if nodes == 2 {
-                for text in [
-                    "round trip at rest, ms",
-                    "round trip under load, ms",
-                    "processor at rest, %",
-                    "memory, MB",
-                    "engine killed until the new membership, ms",
-                ] {
-                    labels.push((format!("{transport}, {text}"), false));
-                }
+    fn three(&mut self, program: &Path, carrier: &Carrier) -> Result<(), String> {
+        let floods = floods(carrier.name, 3);
+        if floods.iter().any(|(what, _)| self.wants(what)) {
+            let rings = formed(program, carrier, 3)?;
+            for (what, size) in floods {
+                self.flood(what, size, &rings)?;
             }
         }
-        for nodes in FORMATIONS {
-            labels.push((format!("{transport}, {nodes} nodes from cold, ms"), false));
-        }
+        Ok(())
     }
-    labels
+
+    fn flood(&mut self, what: String, size: u64, rings: &[Ring; 2]) -> Result<(), String> {
+        if !self.wants(&what) {
+            return Ok(());
+        }
+        let mut values: Pair = [Vec::new(), Vec::new()];
+        for _ in 0..ROUNDS {
+            for (ring, values) in rings.iter().zip(&mut values) {
+                values.push(ring.throughput(size, FLOOD_MS)?);
+            }
+        }
+        self.add(what, true, values);
+        Ok(())
+    }
 }
 
-/// Runs everything on both engines.
+fn floods(carrier: &str, nodes: u8) -> Vec<(String, u64)> {
+    let row = |size: &u64| (format!("{carrier}, {nodes} nodes send {size} B, messages/s"), *size);
+    SIZES.iter().map(row).collect()
+}
+
+fn formed(program: &Path, carrier: &Carrier, nodes: u8) -> Result<[Ring; 2], String> {
+    let [ours, theirs] = ENGINES.map(|engine| Ring::hosts(program, engine, carrier.totem, nodes));
+    let mut rings = [ours?, theirs?];
+    for ring in &mut rings {
+        ring.form()?;
+    }
+    Ok(rings)
+}
+
+fn both(values: [Result<Vec<f64>, String>; 2]) -> Result<Pair, String> {
+    let [ours, theirs] = values;
+    Ok([ours?, theirs?])
+}
+
+/// Measures what is chosen on both engines. True: everything was.
 ///
 /// # Errors
 /// What went wrong, as text.
-pub fn run(program: &Path) -> Result<Table, String> {
+pub fn run(program: &Path, arguments: &[String]) -> Result<(Table, bool), String> {
+    let choice = Choice::parse(arguments)?;
+    let is_all = choice.0.is_empty();
     crate::run::command("cargo", &["build", "--release", "--quiet", "--package", "xtask"])?;
-    let ours = measure(program, OURS)?;
-    let theirs = measure(program, THEIRS)?;
-    let rows = labels().into_iter().zip(ours.into_iter().zip(theirs));
-    let rows =
-        rows.map(|((what, more_is_better), (ours, theirs))| Row { what, ours, theirs, more_is_better });
-    Ok(Table { title: "The ring".into(), unit: "", rows: rows.collect() })
+    let mut bench = Bench { choice, start: Instant::now(), rows: Vec::new() };
+    for carrier in CARRIERS {
+        bench.carrier(program, carrier)?;
+    }
+    Ok((Table { title: "The ring".into(), unit: "", rows: bench.rows }, is_all))
 }

@@ -34,25 +34,28 @@ fn show(values: &[f64]) -> String {
     if values.len() == 1 { format!("{middle:.1}") } else { format!("{middle:.1} ({least:.1}–{most:.1})") }
 }
 
+impl Row {
+    /// One line of the table: median (least–most) of both, and how many times better ours is.
+    pub fn text(&self) -> String {
+        let ratio = match (median(&self.ours), median(&self.theirs)) {
+            (Some(ours), Some(theirs)) if self.more_is_better && theirs > 0.0 => {
+                format!("{:.1}×", ours / theirs)
+            }
+            (Some(ours), Some(theirs)) if ours > 0.0 => format!("{:.1}×", theirs / ours),
+            _ => "–".into(),
+        };
+        format!("| {} | {} | {} | {ratio} |", self.what, show(&self.ours), show(&self.theirs))
+    }
+}
+
 impl Table {
-    /// As Markdown: median (least–most), and how many times better ours is.
+    /// As Markdown, a line for each row.
     pub fn text(&self) -> String {
         let mut text = format!("### {}\n\n", self.title);
         text.push_str(&format!("| {} | Relevo | reference | ratio |\n|---|---|---|---|\n", self.unit));
         for row in &self.rows {
-            let ratio = match (median(&row.ours), median(&row.theirs)) {
-                (Some(ours), Some(theirs)) if row.more_is_better && theirs > 0.0 => {
-                    format!("{:.1}×", ours / theirs)
-                }
-                (Some(ours), Some(theirs)) if ours > 0.0 => format!("{:.1}×", theirs / ours),
-                _ => "–".into(),
-            };
-            text.push_str(&format!(
-                "| {} | {} | {} | {ratio} |\n",
-                row.what,
-                show(&row.ours),
-                show(&row.theirs)
-            ));
+            text.push_str(&row.text());
+            text.push('\n');
         }
         text
     }

@@ -17,6 +17,8 @@ use crate::stats;
 const WAIT_MAX: Duration = Duration::from_secs(1);
 /// How long the last messages of a leaving daemon may take.
 const LEAVE_LIMIT: Duration = Duration::from_millis(500);
+/// Clients that are polled are looked at this often at least.
+const POLL_EVERY: Duration = Duration::from_millis(1);
 /// Use of the send queue above which clients wait, and below which they go on, in percent.
 const QUEUE_HIGH_PERCENT: usize = 70;
 const QUEUE_LOW_PERCENT: usize = 30;
@@ -44,12 +46,16 @@ impl Daemon {
             self.transport.next_deadline(),
             self.leave_deadline(),
         ];
-        let next = deadlines.into_iter().flatten().min();
+        let next = deadlines.into_iter().flatten().chain(self.poll_deadline()).min();
         next.map_or(WAIT_MAX, |at| at.since(now()).min(WAIT_MAX))
     }
 
     fn leave_deadline(&self) -> Option<Instant> {
         self.leaving_since.map(|since| since.after(LEAVE_LIMIT))
+    }
+
+    fn poll_deadline(&self) -> Option<Instant> {
+        self.servers.is_polling().then(|| self.polled_at.after(POLL_EVERY))
     }
 
     fn turn(&mut self, ready: &[Ready]) {
@@ -81,6 +87,9 @@ impl Daemon {
                 }
             }
         }
+        if self.poll_deadline().is_some_and(|at| at <= now) {
+            self.poll_clients(now);
+        }
         self.settle(now);
         self.watch_queue(now);
         self.servers.wake_clients();
@@ -90,6 +99,9 @@ impl Daemon {
     fn receive(&mut self, now: Instant, everything: bool) {
         let received = self.transport.receive(now, everything);
         for packet in received.packets {
+            if totem::wire::is_token(&packet) {
+                self.poll_clients(now);
+            }
             self.ring.handle_packet(now, &packet);
             self.settle(now);
         }
@@ -222,8 +234,25 @@ impl Daemon {
         self.servers.set_flow(self.flow_stopped || self.backlogged || self.lagging);
     }
 
+    /// Takes as many requests of polled clients as one visit of the token may send.
+    fn poll_clients(&mut self, now: Instant) {
+        self.polled_at = now;
+        while self.servers.is_polling() && self.ring.wants_more() {
+            let events = self.servers.poll_requests();
+            if events.is_empty() {
+                break;
+            }
+            self.take_client_events(now, events);
+        }
+    }
+
     fn serve(&mut self, now: Instant, index: usize) {
-        for event in self.servers.dispatch(index) {
+        let events = self.servers.dispatch(index, self.ring.is_rotating());
+        self.take_client_events(now, events);
+    }
+
+    fn take_client_events(&mut self, now: Instant, events: Vec<ClientEvent>) {
+        for event in events {
             match event {
                 ClientEvent::Connected(client) => {
                     self.engine.handle_connect(client);

@@ -210,6 +210,7 @@ impl Parts {
             reloader: self.reloader,
             waiting: VecDeque::new(),
             backlogged: false,
+            polled_at: now(),
             flow_stopped: false,
             lagging: false,
             counters: Counters::default(),

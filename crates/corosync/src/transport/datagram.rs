@@ -223,6 +223,9 @@ impl Sockets {
                         if totem::wire::is_token(packet) { &mut tokens } else { &mut received.packets };
                     list.push(packet.to_vec());
                 }
+                if !incoming.may_have_more() {
+                    break;
+                }
             }
         }
         received.packets.append(&mut tokens);

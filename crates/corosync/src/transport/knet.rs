@@ -318,6 +318,9 @@ impl Links {
                         self.core.handle_datagram(now, from, bytes);
                         taken += 1;
                     }
+                    if !self.incoming.may_have_more() {
+                        break;
+                    }
                 }
                 Err(Errno::INTR) => {}
                 Err(_) => break,

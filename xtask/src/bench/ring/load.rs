@@ -1,17 +1,20 @@
 //! The client that the benchmark runs in the hosts: `xtask __cpg KIND …`, the same one on both engines.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use clients::{Cpg, CpgEvent, Error, Guarantee};
 
 const GROUP: &[u8] = b"bench";
+/// Each message of a flood starts with its number.
+const NUMBER_BYTES: usize = 8;
 /// Messages sent before the client looks at what has arrived.
 const BURST: usize = 64;
 /// Longest sleep when there is nothing to do.
 const NAP: Duration = Duration::from_millis(1);
 /// Time before anything is counted.
-const WARM_UP: Duration = Duration::from_millis(700);
+const WARM_UP: Duration = Duration::from_millis(400);
 /// Pause between two messages of a ring at rest: longer than any hold time is short.
 const REST: Duration = Duration::from_millis(37);
 const OPEN_PATIENCE: Duration = Duration::from_secs(60);
@@ -66,7 +69,9 @@ fn await_members(cpg: &mut Cpg, wanted: u64) -> Result<(), Error> {
 fn flood(size: u64, millis: u64, members: u64) -> Result<(), Error> {
     let mut cpg = open()?;
     await_members(&mut cpg, members)?;
-    let message = vec![0x5a; usize::try_from(size).unwrap_or(64)];
+    let mut message = vec![0x5a; usize::try_from(size).unwrap_or(64).max(NUMBER_BYTES)];
+    let mut sent = 0u64;
+    let mut next: BTreeMap<u32, u64> = BTreeMap::new();
     let start = Instant::now();
     let end = start + WARM_UP + Duration::from_millis(millis);
     let mut counted = 0u64;
@@ -74,15 +79,20 @@ fn flood(size: u64, millis: u64, members: u64) -> Result<(), Error> {
     while Instant::now() < end {
         let mut idle = true;
         for _ in 0..BURST {
+            message[..NUMBER_BYTES].copy_from_slice(&sent.to_ne_bytes());
             match cpg.mcast(Guarantee::Agreed, &[&message]) {
-                Ok(()) => idle = false,
+                Ok(()) => {
+                    idle = false;
+                    sent += 1;
+                }
                 Err(Error::TryAgain) => break,
                 Err(error) => return Err(error),
             }
         }
         while let Some(event) = cpg.poll_event()? {
             idle = false;
-            if matches!(event, CpgEvent::Message { .. }) {
+            if let CpgEvent::Message { node, data, .. } = event {
+                check(next.entry(node).or_insert_with(|| number(&data)), &data);
                 counted += 1;
             }
         }
@@ -97,6 +107,16 @@ fn flood(size: u64, millis: u64, members: u64) -> Result<(), Error> {
     let seconds = counting_since.map_or(1.0, |since| since.elapsed().as_secs_f64());
     println!("{:.1}", counted as f64 / seconds);
     Ok(())
+}
+
+fn number(data: &[u8]) -> u64 {
+    data.first_chunk::<NUMBER_BYTES>().map_or(u64::MAX, |bytes| u64::from_ne_bytes(*bytes))
+}
+
+/// What is fast but loses or repeats messages does not count.
+fn check(next: &mut u64, data: &[u8]) {
+    assert_eq!(number(data), *next, "a message was lost, repeated or overtaken");
+    *next += 1;
 }
 
 /// Answers every ping of another node.
