@@ -93,7 +93,7 @@ impl Document {
         }
     }
 
-    fn is_same_shallow(&self, node: NodeId, other: &Document, other_node: NodeId) -> bool {
+    pub(super) fn is_same_shallow(&self, node: NodeId, other: &Document, other_node: NodeId) -> bool {
         self.kind(node) == other.kind(other_node)
             && self.name(node) == other.name(other_node)
             && self.text(node) == other.text(other_node)

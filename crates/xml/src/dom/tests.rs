@@ -269,6 +269,18 @@ fn both(doc: &mut Document, tree: &mut Tree, other: &Document, nth: usize, chang
     }
 }
 
+/// What is not among the changes is what it was.
+fn changes_tell_all(old: &Document, new: &Document, changes: &Changes) {
+    let same = new.is_same(new.root(), old, old.root());
+    assert_eq!(new.is_same_since(new.root(), old, old.root(), changes), same);
+    assert!(same || !changes.is_empty());
+    for node in std::iter::successors(Some(new.root()), |id| new.next_in_order(new.root(), *id)) {
+        if changes.is_untouched(node) {
+            assert!(new.is_same(node, old, node));
+        }
+    }
+}
+
 fn move_both(doc: &mut Document, tree: &mut Tree, node: NodeId, parent: NodeId, before: Option<NodeId>) {
     let is_inside = std::iter::successors(Some(parent), |id| doc.parent(*id)).any(|id| id == node);
     let (path, to) = (path_of(doc, node), path_of(doc, parent));
@@ -297,7 +309,11 @@ proptest! {
         let mut tree = Tree { name: "cib".into(), ..Tree::default() };
         for (nth, change) in &changes {
             let before = (doc.clone(), tree.clone());
+            doc.watch();
             both(&mut doc, &mut tree, &other, *nth, change);
+            if let Some(changes) = doc.clone().unwatch() {
+                changes_tell_all(&before.0, &doc, &changes);
+            }
             prop_assert_eq!(&Tree::of(&doc, doc.root()), &tree, "{:?}", change);
             prop_assert_eq!(doc.len(), tree.count());
             let is_same = doc.is_same(doc.root(), &before.0, before.0.root());
