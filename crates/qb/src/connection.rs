@@ -217,6 +217,11 @@ impl Connection {
         if now_ns.saturating_sub(self.read_ns) > READS_EVERY_NS { 0 } else { bytes + self.queued_bytes }
     }
 
+    /// True if at least half of the ring of events is free.
+    pub(crate) fn has_room(&self) -> bool {
+        self.event.is_half_read()
+    }
+
     /// Sends or queues a message. `Again`: the queue is over its limit, the client does not read.
     pub(crate) fn send(&mut self, channel: Channel, bytes: &[u8], max_queue: usize) -> Result<(), Error> {
         let queue_is_empty = match channel {

@@ -282,6 +282,7 @@ impl Server {
 
     /// Tells the clients of the events that were sent quietly.
     pub fn wake_clients(&mut self) {
+        self.refill();
         while let Some(id) = self.unannounced.pop_first() {
             self.wake(id);
         }
@@ -479,23 +480,45 @@ impl Server {
 
     fn flush_queues(&mut self) {
         self.timer.take();
+        let ids: Vec<u64> = self.queued.iter().copied().collect();
         let mut progress = false;
-        for id in std::mem::take(&mut self.queued) {
-            let Some(connection) = self.connections.get_mut(&id) else { continue };
-            match connection.flush() {
-                Ok(moved) => {
-                    progress |= moved;
-                    if connection.has_queue() {
-                        self.queued.insert(id);
-                    }
-                    self.watch(id);
-                }
-                Err(_) => self.lose(id),
-            }
+        for id in ids {
+            progress |= self.flush_queue(id);
         }
         if !self.queued.is_empty() {
             self.retry = if progress { RETRY_MIN } else { (self.retry * 2).min(RETRY_MAX) };
             let _ = self.timer.set(Some(self.retry));
+        }
+    }
+
+    /// Moves what is queued for a client into its rings. True if there was room for any of it.
+    fn flush_queue(&mut self, id: u64) -> bool {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            self.queued.remove(&id);
+            return false;
+        };
+        match connection.flush() {
+            Ok(moved) => {
+                if !connection.has_queue() {
+                    self.queued.remove(&id);
+                }
+                self.watch(id);
+                moved
+            }
+            Err(_) => {
+                self.lose(id);
+                false
+            }
+        }
+    }
+
+    /// A client that has read most of its ring need not wait for the timer.
+    fn refill(&mut self) {
+        let ids: Vec<u64> = self.queued.iter().copied().collect();
+        for id in ids {
+            if self.connections.get(&id).is_some_and(Connection::has_room) {
+                self.flush_queue(id);
+            }
         }
     }
 

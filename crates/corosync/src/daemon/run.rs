@@ -139,6 +139,7 @@ impl Daemon {
         if self.late_tokens.is_empty() {
             return;
         }
+        self.servers.wake_clients();
         let is_over = now >= self.late_since.after(self.ring.spare_time());
         if !is_over && self.servers.unread() > UNREAD_MAX {
             return;
