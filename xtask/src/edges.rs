@@ -39,6 +39,7 @@ const CORES: &[&str] = &[
 /// Foreign crates that give a core no way to touch the world.
 const PURE: &[&str] = &[
     "thiserror",
+    "hashbrown",
     "quick-xml",
     "md-5",
     "regex",

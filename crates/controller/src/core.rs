@@ -13,12 +13,17 @@ use crate::transition::{Graph, Kind};
 
 /// How long a starter without a DC waits for an offer when all configured nodes are there, in ms.
 pub(crate) const OFFER_WAIT_MS: u64 = 60;
-/// How long the DC waits for answers to its offers before it goes on without a node, in ms.
-pub(crate) const JOIN_TIMEOUT_MS: u64 = 20_000;
+/// How long the DC waits for answers to its offers before it goes on without a node, in ms, unless
+/// `join-integration-timeout` says otherwise (default as in the reference).
+pub(crate) const JOIN_TIMEOUT_MS: u64 = 180_000;
 /// How long scheduling waits for an attribute that we asked for to appear, in ms.
 const ATTRIBUTE_WAIT_MS: u64 = 500;
 /// How long scheduling waits for the engine to say that a lost node has left, in ms.
 const MEMBERSHIP_WAIT_MS: u64 = 5_000;
+/// How long a controller that ended without a word, on a node that is still there, may take to come back
+/// before the others decide without it, in ms. What it managed goes on running meanwhile; to start it
+/// elsewhere would make it run twice, and a supervisor has a crashed daemon back sooner.
+const RETURN_WAIT_MS: u64 = 5_000;
 /// Time to the next regular look at the cluster when nothing else is configured, in ms.
 const DEFAULT_RECHECK_MS: u64 = 15 * 60_000;
 
@@ -111,6 +116,8 @@ pub struct Controller {
     recheck_ms: Option<u64>,
     attribute_waits: Vec<(String, String, u64)>,
     membership_wait_ms: Option<u64>,
+    /// The CIB's node states were put right for the decision that is wanted.
+    has_corrected: bool,
 }
 
 impl Controller {
@@ -143,6 +150,7 @@ impl Controller {
             recheck_ms: None,
             attribute_waits: Vec::new(),
             membership_wait_ms: None,
+            has_corrected: false,
         }
     }
 
@@ -161,6 +169,7 @@ impl Controller {
             self.recheck_ms.filter(|_| self.role == Role::Leader),
             self.sync_wait.map(|(_, at)| at),
             self.membership_wait_ms,
+            self.peers.next_return_ms(),
             attribute,
         ]
         .into_iter()
@@ -224,6 +233,7 @@ impl Controller {
             let now = members.contains(&peer.id);
             if peer.is_member != now {
                 peer.is_member = now;
+                peer.returns_by_ms = None;
                 changed.push(peer.id);
             }
         }
@@ -252,12 +262,15 @@ impl Controller {
                 peer.is_running = true;
                 peer.is_member = true;
                 peer.is_leaving = false;
+                peer.returns_by_ms = None;
                 peer.join = Join::None;
                 joined.push(*id);
             }
         }
         for peer in self.peers.0.values_mut() {
             if peer.is_running && !running.contains(&peer.id) {
+                let crashed = !dead.contains(&peer.id) && !peer.is_leaving && !may_go(env.cib, peer.id);
+                peer.returns_by_ms = crashed.then_some(env.now_ms + RETURN_WAIT_MS);
                 peer.is_running = false;
                 peer.join = Join::None;
                 left.push(peer.id);
@@ -279,6 +292,7 @@ impl Controller {
             return;
         }
         for id in left {
+            self.election.forget(*id);
             let name = self.peers.0.get(id).map(|peer| peer.name.clone()).unwrap_or_default();
             if let Some(graph) = self.graph.as_mut()
                 && !graph.fail_node(&name).is_empty()
@@ -476,6 +490,9 @@ impl Controller {
         if due(self.membership_wait_ms) {
             self.membership_wait_ms = None;
         }
+        for name in self.peers.give_up_returns(now) {
+            self.log(&format!("The controller of {name} has not come back: deciding without it"));
+        }
         self.attribute_waits.retain(|(_, _, at)| *at > now);
         if due(self.recheck_ms) {
             self.recheck_ms = None;
@@ -508,13 +525,29 @@ impl Controller {
             || !self.calls.is_empty()
             || !self.attribute_waits.is_empty()
             || self.membership_wait_ms.is_some()
+            || self.peers.next_return_ms().is_some()
             || !self.is_integrated();
-        if !waiting && let Some(reason) = self.wants_decision.take() {
+        if waiting || self.wants_decision.is_none() || self.corrects_node_states(env) {
+            return;
+        }
+        if let Some(reason) = self.wants_decision.take() {
+            self.has_corrected = false;
             self.counter += 1;
             self.scheduling = Some(self.counter);
             self.log(&format!("Asking for decision {}: {reason}", self.counter));
             self.outputs.push_back(Output::Schedule(self.counter));
         }
+    }
+
+    /// A copy of the CIB that was taken over may say that somebody runs who does not. No decision is made on
+    /// that: it is put right first, once for each decision.
+    fn corrects_node_states(&mut self, env: &Env<'_>) -> bool {
+        let wrong = self.wrong_node_states(env);
+        if wrong.is_empty() || std::mem::replace(&mut self.has_corrected, true) {
+            return false;
+        }
+        self.write_node_states(&wrong, "check_join_state");
+        true
     }
 
     fn run_graph(&mut self, env: &Env<'_>) {
@@ -535,6 +568,10 @@ impl Controller {
                 (None, false) => "incomplete".to_string(),
             };
             self.log(&format!("Transition {} is {end}", graph.id));
+            // Whatever stopped it, the goal has not been reached.
+            if let Some(reason) = graph.aborted {
+                self.wants_decision.get_or_insert(reason);
+            }
         }
     }
 
@@ -673,6 +710,14 @@ pub(crate) fn cluster_option<'a>(cib: &'a Document, name: &str) -> Option<&'a st
     let config = cib.root_element().path(&["configuration", "crm_config"])?;
     let mut pairs = config.descendants().filter(|element| element.name() == "nvpair");
     pairs.find(|pair| pair.attr("name") == Some(name))?.attr("value")
+}
+
+/// Whether the CIB says that a node was told to leave.
+fn may_go(cib: &Document, id: u32) -> bool {
+    let id = id.to_string();
+    let status = cib.root_element().child("status");
+    let mut states = status.into_iter().flat_map(|status| status.children_named("node_state"));
+    states.any(|state| state.attr("id") == Some(&id) && state.attr("expected") == Some("down"))
 }
 
 fn is_true(text: &str) -> bool {

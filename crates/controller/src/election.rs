@@ -42,6 +42,8 @@ pub(crate) struct Election {
     /// Our age, as we said it first since there was a DC.
     age: Option<Age>,
     agreed: BTreeSet<u32>,
+    /// Whom we sent a no-vote since there was a DC.
+    conceded: BTreeSet<u32>,
 }
 
 impl Election {
@@ -71,6 +73,22 @@ impl Election {
     /// There is a DC.
     pub fn settle(&mut self) {
         self.age = None;
+        self.conceded.clear();
+    }
+
+    /// We send a no-vote: the voter may lead us, and a later vote of ours does not take that back.
+    pub fn concede(&mut self, to_id: u32) {
+        self.stop();
+        self.conceded.insert(to_id);
+    }
+
+    pub fn has_conceded(&self, to_id: u32) -> bool {
+        self.conceded.contains(&to_id)
+    }
+
+    /// What we agreed to with a node ends with its controller.
+    pub fn forget(&mut self, id: u32) {
+        self.conceded.remove(&id);
     }
 
     pub fn deadline_ms(&self) -> Option<u64> {

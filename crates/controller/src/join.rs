@@ -120,7 +120,7 @@ impl Controller {
         };
         match verdict {
             Verdict::Lost => {
-                self.election.stop();
+                self.election.concede(from);
                 if self.role == Role::Leader {
                     self.log(&format!("{name} is preferred as DC: giving the lead away"));
                 }
@@ -197,6 +197,19 @@ impl Controller {
         ids.filter(|id| self.peers.0.get(id).is_some_and(|peer| !peer.is_running)).collect()
     }
 
+    /// Nodes that take part according to the CIB and that do not.
+    pub(crate) fn wrong_node_states(&self, env: &Env<'_>) -> Vec<u32> {
+        let states =
+            env.cib.root_element().child("status").into_iter().flat_map(|s| s.children_named("node_state"));
+        let wrong = states.filter_map(|state| {
+            let peer = self.peers.0.get(&state.attr("id")?.parse().ok()?)?;
+            let runs = state.attr("crmd") == Some("online");
+            let is_member = matches!(state.attr("in_ccm"), Some("true" | "1"));
+            ((runs && !peer.is_running) || (is_member && !peer.is_member)).then_some(peer.id)
+        });
+        wrong.collect()
+    }
+
     fn write_cluster_facts(&mut self, env: &Env<'_>) {
         let mut section = Document::new("crm_config");
         let root = section.root();
@@ -222,7 +235,9 @@ impl Controller {
         let Some(peer) = self.peers.0.get_mut(&id) else { return };
         peer.join = Join::Offered;
         let name = peer.name.clone();
-        self.join_deadline_ms = Some(env.now_ms + JOIN_TIMEOUT_MS);
+        let configured =
+            cluster_option(env.cib, "join-integration-timeout").and_then(base::parse_interval_ms);
+        self.join_deadline_ms = Some(env.now_ms.saturating_add(configured.unwrap_or(JOIN_TIMEOUT_MS)));
         self.send_to_member(env, "join_offer", &name, &[("crm_feature_set", base::CRM_FEATURE_SET)]);
     }
 
@@ -295,10 +310,11 @@ impl Controller {
             self.start_election(env);
             return;
         }
-        if self.election.is_running() {
+        if self.election.is_running() && !self.election.has_conceded(from) {
             // Our vote is on its way: who made this offer will make another one, or give way to us.
             return;
         }
+        self.election.stop();
         self.seek_deadline_ms = None;
         self.election.settle();
         self.dc = Some(from);

@@ -36,6 +36,8 @@ pub struct Peer {
     pub join: Join,
     /// It has asked to leave.
     pub is_leaving: bool,
+    /// Its controller ended without a word while the node stayed: until then it may come back.
+    pub returns_by_ms: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -52,6 +54,21 @@ impl Peers {
 
     pub fn by_name_mut(&mut self, name: &str) -> Option<&mut Peer> {
         self.0.values_mut().find(|peer| peer.name == name)
+    }
+
+    /// When the first of those that may come back is given up.
+    pub fn next_return_ms(&self) -> Option<u64> {
+        self.0.values().filter_map(|peer| peer.returns_by_ms).min()
+    }
+
+    /// Forgets those that should have come back by now; gives their names.
+    pub fn give_up_returns(&mut self, now_ms: u64) -> Vec<String> {
+        let late = self.0.values_mut().filter(|peer| peer.returns_by_ms.is_some_and(|at| at <= now_ms));
+        late.map(|peer| {
+            peer.returns_by_ms = None;
+            peer.name.clone()
+        })
+        .collect()
     }
 
     /// Nodes whose controllers take part, in order of their ids.

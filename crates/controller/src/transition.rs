@@ -35,6 +35,12 @@ pub(crate) struct Action {
 }
 
 impl Action {
+    fn is_probe(&self) -> bool {
+        let meta = self.xml.root_element().child("attributes");
+        let interval = meta.and_then(|meta| meta.attr("CRM_meta_interval")).unwrap_or("0");
+        self.kind == Kind::Resource && self.operation == "monitor" && interval == "0"
+    }
+
     fn read(element: Element<'_>) -> Option<Action> {
         let kind = match element.name() {
             "pseudo_event" => Kind::Pseudo,
@@ -99,7 +105,22 @@ impl Graph {
             read.synapses.push(Synapse { action: action.id, inputs: ids.collect() });
             read.actions.insert(action.id, action);
         }
+        read.shut_down_after_probes();
         read
+    }
+
+    /// A node may go only when its probes are in: what they find runs there and must be stopped first. The
+    /// scheduler orders a shutdown after the stops that it knows of, and a probe means that it does not know.
+    fn shut_down_after_probes(&mut self) {
+        for synapse in &mut self.synapses {
+            let Some(node) = self.actions.get(&synapse.action).filter(|a| a.operation == "do_shutdown")
+            else {
+                continue;
+            };
+            let node = node.node.clone();
+            let probes = self.actions.values().filter(|a| a.is_probe() && a.node == node);
+            synapse.inputs.extend(probes.map(|a| a.id));
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -209,6 +230,21 @@ impl Graph {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_node_goes_after_its_probes() {
+        let text = "<transition_graph>\
+            <synapse id='0'><action_set><crm_event id='1' operation='do_shutdown' on_node='n1'/></action_set>\
+            <inputs/></synapse>\
+            <synapse id='1'><action_set><rsc_op id='2' operation='monitor' on_node='n1'/></action_set>\
+            <inputs/></synapse>\
+            <synapse id='2'><action_set><rsc_op id='3' operation='monitor' on_node='n2'/></action_set>\
+            <inputs/></synapse></transition_graph>";
+        let mut graph = Graph::read(&Document::parse(text).unwrap(), 1);
+        assert_eq!(graph.fire(0), [2, 3]);
+        graph.confirm(2, false);
+        assert_eq!(graph.fire(0), [1]);
+    }
 
     fn graph() -> Graph {
         let op = |id: i32, name: &str, node: &str| {

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use cib::{Operation, Request, options};
+use cib::{Operation, Request, Transfers, options};
 use controller::history::{OpStatus, Record};
 use controller::{Age, Config, Controller, Env, Output, Role};
 use xml::{Document, Element};
@@ -57,6 +57,7 @@ struct Node {
     /// Next entry of the log to take.
     cursor: usize,
     history: Document,
+    transfers: Transfers<Entry>,
     active: BTreeSet<String>,
     decisions: VecDeque<u32>,
     call: i32,
@@ -69,6 +70,10 @@ struct World {
     log: Vec<Entry>,
     nodes: BTreeMap<u32, Node>,
     size: u32,
+    /// Nodes in the engine's membership; a controller may have crashed on them.
+    ring: BTreeSet<u32>,
+    /// What runs, and its history, on nodes whose controllers have crashed.
+    unattended: BTreeMap<u32, BTreeSet<String>>,
     /// Operations that still fail: (resource, node).
     broken: BTreeSet<(String, u32)>,
     story: Vec<String>,
@@ -91,6 +96,8 @@ impl World {
             log: Vec::new(),
             nodes: BTreeMap::new(),
             size,
+            ring: BTreeSet::new(),
+            unattended: BTreeMap::new(),
             broken: BTreeSet::new(),
             story: Vec::new(),
         };
@@ -123,26 +130,39 @@ impl World {
             cib: initial_cib(),
             cursor: self.log.len(),
             history: empty_history(id),
-            active: BTreeSet::new(),
+            transfers: Transfers::default(),
+            active: self.unattended.remove(&id).unwrap_or_default(),
             decisions: VecDeque::new(),
             call: 0,
         };
         self.nodes.insert(id, node);
+        self.ring.insert(id);
         self.story.push(format!("{} boot {id}", self.now_ms));
         self.announce(Vec::new());
     }
 
     fn crash(&mut self, id: u32) {
         self.nodes.remove(&id);
+        self.ring.remove(&id);
         self.story.push(format!("{} crash {id}", self.now_ms));
         self.announce(vec![id]);
     }
 
+    /// The controller ends without a word; its node stays, and what ran there goes on.
+    fn crash_controller(&mut self, id: u32) {
+        if let Some(node) = self.nodes.remove(&id) {
+            self.unattended.insert(id, node.active);
+        }
+        self.story.push(format!("{} crash of the controller on {id}", self.now_ms));
+        self.announce(Vec::new());
+    }
+
     fn announce(&mut self, dead: Vec<u32>) {
         let running: Vec<u32> = self.nodes.keys().copied().collect();
-        let quorate = running.len() as u32 * 2 > self.size || self.size == 2;
-        self.log.push(Entry::Processes { running: running.clone(), dead });
-        self.log.push(Entry::Membership { members: running, quorate });
+        let members: Vec<u32> = self.ring.iter().copied().collect();
+        let quorate = members.len() as u32 * 2 > self.size || self.size == 2;
+        self.log.push(Entry::Processes { running, dead });
+        self.log.push(Entry::Membership { members, quorate });
     }
 
     /// Takes one step: some node takes its next message, or its scheduler answers, or time passes.
@@ -168,7 +188,11 @@ impl World {
 
     fn pass_time(&mut self) {
         let next = self.nodes.values().filter_map(|node| node.controller.poll_timeout()).min();
-        self.now_ms = next.unwrap_or(self.now_ms + 1_000).max(self.now_ms + 1);
+        self.wait_until(next.unwrap_or(self.now_ms + 1_000));
+    }
+
+    fn wait_until(&mut self, at_ms: u64) {
+        self.now_ms = at_ms.max(self.now_ms + 1);
         let now = self.now_ms;
         let due = |node: &Node| node.controller.poll_timeout().is_some_and(|at| at <= now);
         let ids: Vec<u32> = self.nodes.values().filter(|node| due(node)).map(|node| node.id).collect();
@@ -206,7 +230,7 @@ impl World {
                         keep: false,
                     });
                 }
-                Output::SyncOurs => self.sync(id),
+                Output::SyncOurs => self.log.push(Entry::AskForCib { to: name(id) }),
                 Output::SyncFrom(to) => self.log.push(Entry::AskForCib { to }),
                 Output::Schedule(number) => {
                     if let Some(node) = self.nodes.get_mut(&id) {
@@ -226,6 +250,7 @@ impl World {
             }
         }
         if leaves && let Some(node) = self.nodes.remove(&id) {
+            self.ring.remove(&id);
             assert!(node.active.is_empty(), "{id} leaves while it runs {:?}\n{}", node.active, self.tail());
             self.announce(Vec::new());
         }
@@ -254,6 +279,7 @@ impl World {
         node.cursor += 1;
         match entry {
             Entry::Processes { running, dead } => {
+                node.transfers.keep_only(&running);
                 self.with(id, |node, env| node.controller.handle_processes(env, &running, &dead));
             }
             Entry::Membership { members, quorate } => {
@@ -264,68 +290,80 @@ impl World {
                     self.receive(id, from, &message);
                 }
             }
-            Entry::AskForCib { to } if to == name(id) => self.sync(id),
-            Entry::AskForCib { .. } => {}
+            Entry::AskForCib { to } => {
+                node.transfers.begin(to.trim_start_matches('n').parse().unwrap());
+                if to == name(id) {
+                    self.sync(id);
+                }
+            }
             Entry::Attribute { node, name, value } => self.attribute(id, &node, &name, value.as_deref()),
-            Entry::Cib { from, call, operation, section, bits, data, keep } => {
-                let request = Request {
-                    operation,
-                    section: section.as_deref().filter(|s| !s.is_empty()),
-                    options: bits,
-                    input: data.as_ref().map(Document::root_element),
-                    origin: "sim",
-                    client: "sim",
-                    user: "sim",
-                    written: "now",
-                    keep_version: keep,
-                };
+            Entry::Cib { from, call, operation, ref section, bits, ref data, keep } => {
+                if keep && let Some(noted) = node.transfers.finish(from) {
+                    self.adopt(id, data.clone().unwrap(), &noted);
+                    return;
+                }
+                node.transfers.note(&entry);
+                let request = request(operation, section.as_deref(), bits, data.as_ref(), keep);
                 let error = self.apply(id, &request).err();
-                let leads = self.nodes.get(&id).is_some_and(|node| node.controller.role() == Role::Leader);
-                if keep && from == id && leads {
-                    let sent = data.as_ref().map(|cib| cib::Version::of(cib.root_element()));
-                    let have = cib::Version::of(self.nodes[&id].cib.root_element());
-                    if sent != Some(have) {
-                        self.sync(id);
-                    }
-                } else if from == id && call != 0 {
+                if from == id && call != 0 {
                     self.with(id, |node, env| node.controller.handle_cib_reply(env, call, error));
                 }
             }
         }
     }
 
+    /// Takes a copy over, with what has changed since it was taken.
+    fn adopt(&mut self, id: u32, mut cib: Document, noted: &[Entry]) {
+        for change in noted {
+            if let Entry::Cib { operation, section, bits, data, keep, .. } = change
+                && let Ok(outcome) =
+                    cib::perform(&cib, &request(*operation, section.as_deref(), *bits, data.as_ref(), *keep))
+            {
+                cib = outcome.cib;
+            }
+            if let Entry::Attribute { node, name, value } = change
+                && let Ok(outcome) = cib::perform(
+                    &cib,
+                    &request(
+                        Operation::Modify,
+                        Some("status"),
+                        options::CAN_CREATE,
+                        Some(&attribute_update(node, name, value.as_deref())),
+                        false,
+                    ),
+                )
+            {
+                cib = outcome.cib;
+            }
+        }
+        let outcome = cib::adopt(&self.nodes[&id].cib, cib);
+        self.accept(id, outcome);
+    }
+
     fn apply(&mut self, id: u32, request: &Request<'_>) -> Result<(), base::CibError> {
         let Some(node) = self.nodes.get_mut(&id) else { return Ok(()) };
         let outcome = cib::perform(&node.cib, request).map_err(|failure| failure.error)?;
+        self.accept(id, outcome);
+        Ok(())
+    }
+
+    fn accept(&mut self, id: u32, outcome: cib::Outcome) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
         node.cib = outcome.cib;
         if let Some(patch) = outcome.patch {
             self.with(id, |node, env| node.controller.handle_cib_change(env, patch.root_element()));
         }
-        Ok(())
     }
 
     /// As the writer does: every node's table is the same, so each applies the write itself.
     fn attribute(&mut self, id: u32, node: &str, attribute: &str, value: Option<&str>) {
-        let number = node.trim_start_matches('n');
-        let entry = format!("status-{number}-{}", attribute.replace('#', "."));
-        let value = if value == Some("value++") { "1" } else { value.unwrap_or("") };
-        let text = format!(
-            "<status><node_state id='{number}'><transient_attributes id='{number}'><instance_attributes \
-             id='status-{number}'><nvpair id='{entry}' name='{attribute}' value='{value}'/></instance_attributes>\
-             </transient_attributes></node_state></status>"
-        );
-        let data = Document::parse(&text).unwrap();
-        let request = Request {
-            operation: Operation::Modify,
-            section: Some("status"),
-            options: options::CAN_CREATE,
-            input: Some(data.root_element()),
-            origin: "sim",
-            client: "attrd",
-            user: "sim",
-            written: "now",
-            keep_version: false,
-        };
+        let entry =
+            Entry::Attribute { node: node.into(), name: attribute.into(), value: value.map(str::to_string) };
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.transfers.note(&entry);
+        }
+        let data = attribute_update(node, attribute, value);
+        let request = request(Operation::Modify, Some("status"), options::CAN_CREATE, Some(&data), false);
         let _ = self.apply(id, &request);
     }
 
@@ -407,7 +445,8 @@ impl World {
                 .filter(|node| node.active.contains(resource))
                 .map(|node| node.id)
                 .collect();
-            assert!(holders.len() <= 1, "{resource} is active on {holders:?}\n{}", self.tail());
+            let unattended = self.unattended.values().filter(|active| active.contains(resource)).count();
+            assert!(holders.len() + unattended <= 1, "{resource} is active on {holders:?}\n{}", self.tail());
         }
     }
 
@@ -415,19 +454,19 @@ impl World {
         self.story.iter().rev().take(60).rev().cloned().collect::<Vec<_>>().join("\n")
     }
 
+    fn has_work(&self) -> bool {
+        self.nodes.values().any(|node| node.cursor < self.log.len() || !node.decisions.is_empty())
+    }
+
     fn is_at_rest(&self) -> bool {
-        let busy = self.nodes.values().any(|node| node.cursor < self.log.len() || !node.decisions.is_empty());
-        !busy && self.nodes.values().all(|node| node.controller.is_idle())
+        !self.has_work() && self.nodes.values().all(|node| node.controller.is_idle())
     }
 
     /// Runs until nothing is left to do; fails when that takes too long.
     fn settle(&mut self) {
         let limit = self.now_ms + CALM_MS;
         for _ in 0..200_000 {
-            let busy =
-                self.nodes.values().any(|node| node.cursor < self.log.len() || !node.decisions.is_empty());
-            let idle = self.nodes.values().all(|node| node.controller.is_idle());
-            if !busy && idle {
+            if self.is_at_rest() {
                 return;
             }
             assert!(self.now_ms <= limit, "not at rest after {CALM_MS} ms\n{}", self.tail());
@@ -443,7 +482,8 @@ impl World {
         let leaders = self.nodes.values().filter(|node| node.controller.role() == Role::Leader).count();
         assert_eq!(leaders, 1, "leaders\n{}", self.tail());
         let digests: BTreeSet<String> = self.nodes.values().map(|node| node.cib.digest_filtered()).collect();
-        assert_eq!(digests.len(), 1, "different CIBs\n{}", self.tail());
+        let texts: Vec<String> = self.nodes.values().map(|node| node.cib.to_pretty()).collect();
+        assert_eq!(digests.len(), 1, "different CIBs\n{}\n{}", self.tail(), texts.join("\n=====\n"));
         let quorate = self.nodes.len() as u32 * 2 > self.size || self.size == 2;
         for resource in RESOURCES {
             let healthy = self.nodes.keys().any(|id| !self.broken.contains(&(resource.to_string(), *id)));
@@ -457,6 +497,38 @@ impl World {
     fn status(&self) -> String {
         self.nodes.values().next().map_or_else(String::new, |node| node.cib.to_pretty())
     }
+}
+
+fn request<'a>(
+    operation: Operation,
+    section: Option<&'a str>,
+    bits: u32,
+    data: Option<&'a Document>,
+    keep: bool,
+) -> Request<'a> {
+    Request {
+        operation,
+        section: section.filter(|s| !s.is_empty()),
+        options: bits,
+        input: data.map(Document::root_element),
+        origin: "sim",
+        client: "sim",
+        user: "sim",
+        written: "now",
+        keep_version: keep,
+    }
+}
+
+fn attribute_update(node: &str, attribute: &str, value: Option<&str>) -> Document {
+    let number = node.trim_start_matches('n');
+    let entry = format!("status-{number}-{}", attribute.replace('#', "."));
+    let value = if value == Some("value++") { "1" } else { value.unwrap_or("") };
+    let text = format!(
+        "<status><node_state id='{number}'><transient_attributes id='{number}'><instance_attributes \
+         id='status-{number}'><nvpair id='{entry}' name='{attribute}' value='{value}'/></instance_attributes>\
+         </transient_attributes></node_state></status>"
+    );
+    Document::parse(&text).unwrap()
 }
 
 fn initial_cib() -> Document {
@@ -485,17 +557,25 @@ fn run(seed: u64, size: u32, faults: u32) {
             world.step();
         }
         let id = 1 + world.random(u64::from(size)) as u32;
-        match world.random(5) {
+        match world.random(6) {
             0 if world.nodes.len() > 1 && world.nodes.contains_key(&id) => world.crash(id),
             1 if !world.nodes.contains_key(&id) => world.boot(id),
             2 => {
                 let resource = RESOURCES[world.random(2) as usize].to_string();
                 world.broken.insert((resource, id));
             }
+            4 if world.nodes.contains_key(&id) => {
+                world.crash_controller(id);
+                world.boot(id);
+            }
             3 if world.nodes.contains_key(&id) => {
                 world.with(id, |node, env| node.controller.handle_shutdown_request(env));
             }
-            _ => world.pass_time(),
+            // Messages are late, by less than a controller may be away.
+            _ => {
+                let late_ms = world.random(800);
+                world.wait_until(world.now_ms + late_ms);
+            }
         }
     }
     world.settle();
@@ -509,10 +589,14 @@ fn a_cluster_forms_and_starts_its_resources() {
     run(3, 5, 0);
 }
 
+/// How many runs, unless `RELEVO_SEEDS` says otherwise.
+fn seeds(usual: u64) -> u64 {
+    std::env::var("RELEVO_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
 #[test]
 fn crashes_returns_and_failures_at_any_moment() {
-    let seeds = std::env::var("RELEVO_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(150);
-    for seed in 0..seeds {
+    for seed in 0..seeds(150) {
         let size = 2 + (seed % 4) as u32;
         let outcome = std::panic::catch_unwind(|| run(seed, size, 6));
         if let Err(cause) = outcome {
@@ -547,7 +631,7 @@ fn run_leave(seed: u64, size: u32) {
 
 #[test]
 fn everybody_can_leave_at_once() {
-    for seed in 0..120 {
+    for seed in 0..seeds(120) {
         let size = 2 + (seed % 4) as u32;
         let outcome = std::panic::catch_unwind(|| run_leave(seed, size));
         if let Err(cause) = outcome {
@@ -555,4 +639,49 @@ fn everybody_can_leave_at_once() {
             std::panic::resume_unwind(cause);
         }
     }
+}
+
+/// Controllers crash, all or some, at any moment, and are back within the time that they have: nothing
+/// stops, nothing moves, nothing runs twice (checked at each step).
+#[test]
+fn a_controller_that_comes_back_finds_everything_in_its_place() {
+    for seed in 0..seeds(100) {
+        let size = 2 + (seed % 4) as u32;
+        let mut world = World::new((seed + 1u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1, size);
+        world.settle();
+        let places = |world: &World| -> Vec<(u32, BTreeSet<String>)> {
+            world.nodes.values().map(|node| (node.id, node.active.clone())).collect()
+        };
+        let before = places(&world);
+        for _ in 0..=world.random(3) {
+            let id = 1 + world.random(u64::from(size)) as u32;
+            world.crash_controller(id);
+            for _ in 0..world.random(60) {
+                // No time passes while there is work.
+                if world.has_work() {
+                    world.step();
+                }
+            }
+            world.boot(id);
+        }
+        world.settle();
+        world.check_rest();
+        assert_eq!(before, places(&world), "seed {seed}\n{}", world.tail());
+    }
+}
+
+/// One that does not come back is given up after a while: the others go on without it.
+#[test]
+fn a_controller_that_stays_away_is_given_up() {
+    let mut world = World::new(7, 3);
+    world.settle();
+    world.crash_controller(2);
+    let left = world.unattended.remove(&2).unwrap();
+    let start_ms = world.now_ms;
+    while !left.iter().all(|resource| world.nodes.values().any(|node| node.active.contains(resource))) {
+        assert!(world.now_ms < start_ms + 10_000, "{}", world.tail());
+        world.step();
+    }
+    world.settle();
+    assert!(!left.is_empty() && world.tail().contains("has not come back"), "{}", world.tail());
 }

@@ -91,8 +91,9 @@ impl Loss {
     fn copies(self, fragments: u8) -> u8 {
         let Some(lost) = self.one_way() else { return 1 };
         let wanted = Self::WANTED / f64::from(fragments.max(1));
-        let copies = (wanted.ln() / lost.clamp(0.01, 0.9).ln()).ceil();
-        (2..=COPIES_MAX).rev().find(|n| f64::from(*n) <= copies).unwrap_or(1)
+        let lost = lost.clamp(0.01, 0.9);
+        // So many that one less would lose too much.
+        (2..=COPIES_MAX).rev().find(|n| lost.powi(i32::from(*n) - 1) > wanted).unwrap_or(1)
     }
 }
 

@@ -1,5 +1,6 @@
 //! A configuration in a file: the same operations, on a file that nobody else changes.
 
+use std::io::Read;
 use std::path::PathBuf;
 
 use cib::Request;
@@ -7,6 +8,9 @@ use xml::Document;
 
 use crate::cib::{Answer, Change};
 use crate::error::Error;
+
+/// In the place of a file's name: the configuration is read from standard input.
+const STANDARD_INPUT: &str = "-";
 
 /// A configuration in a file. Changes are written at once, through a temporary file beside it.
 #[derive(Debug)]
@@ -23,7 +27,13 @@ impl FileCib {
     /// When it cannot be read or is no XML.
     pub fn open(path: PathBuf, client: &str) -> Result<FileCib, Error> {
         let fault = |cause: String| Error::File { path: path.display().to_string(), cause };
-        let bytes = std::fs::read(&path).map_err(|e| fault(e.to_string()))?;
+        let bytes = if path.as_os_str() == STANDARD_INPUT {
+            let mut bytes = Vec::new();
+            std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+        } else {
+            std::fs::read(&path)
+        };
+        let bytes = bytes.map_err(|e| fault(e.to_string()))?;
         let content = Document::parse_bytes(&bytes).map_err(|e| fault(e.to_string()))?;
         Ok(FileCib { path, client: client.to_string(), content })
     }
@@ -64,6 +74,10 @@ impl FileCib {
     }
 
     fn write(&self) -> Result<(), Error> {
+        if self.path.as_os_str() == STANDARD_INPUT {
+            let cause = "standard input cannot be changed; name a file in CIB_file".into();
+            return Err(Error::File { path: STANDARD_INPUT.into(), cause });
+        }
         let fault =
             |e: std::io::Error| Error::File { path: self.path.display().to_string(), cause: e.to_string() };
         let mut name = self.path.clone().into_os_string();

@@ -2,7 +2,7 @@
 //! all nodes in delivery order; the node whose client asked answers.
 
 use base::CibError;
-use cib::{Operation, Request as CibRequest, Version, options};
+use cib::{Operation, Request as CibRequest, options};
 use controller::Env;
 use xml::{Document, Element};
 
@@ -118,45 +118,69 @@ impl Daemon {
     }
 
     /// A message of the CIB's process group.
-    pub(crate) fn cib_message(&mut self, _node: u32, _from: &str, message: Document) {
+    pub(crate) fn cib_message(&mut self, node: u32, _from: &str, message: Document) {
         let root = message.root_element();
         match root.attr("cib_op").unwrap_or("") {
             "cib_sync" | "cib_sync_one" => {
-                if root.attr("cib_host").is_none_or(|host| host == self.identity.name) {
-                    self.sync_ours();
+                let source = root.attr("cib_host").filter(|host| !host.is_empty());
+                if let Some(source) = source.or(self.controller.dc_name()).map(str::to_string) {
+                    self.begin_sync(&source);
                 }
             }
             "cib_shutdown_req" | "ping" => {}
-            _ => self.apply(&message, false),
+            _ if is_copy(root) => self.take_copy(node, &message),
+            _ => {
+                self.transfers.note(&message);
+                self.apply(&message, false);
+            }
         }
+    }
+
+    /// A node was asked for its copy, here and now in the order of all changes.
+    fn begin_sync(&mut self, source: &str) {
+        let id = self.identity.nodes.iter().find(|(_, name)| name == source).map(|(id, _)| *id);
+        let Some(id) = id else { return };
+        self.transfers.begin(id);
+        if id == self.identity.id {
+            self.send_copy();
+        }
+    }
+
+    /// A node's copy has come: what has happened since it was taken happens again on top of it.
+    fn take_copy(&mut self, node: u32, message: &Document) {
+        let Some(noted) = self.transfers.finish(node) else {
+            // Asked for before we were here. Our own join brings us a copy that is complete.
+            return self.apply(message, false);
+        };
+        self.transfers.note(message);
+        let Some(mut cib) = calldata(message.root_element()).map(|copy| copy.document().extract(copy.id()))
+        else {
+            return;
+        };
+        for change in &noted {
+            let written = written_now();
+            let outcome = request_of(change, &written).map(|request| cib::perform(&cib, &request));
+            if let Some(Ok(outcome)) = outcome {
+                cib = outcome.cib;
+            }
+        }
+        let outcome = cib::adopt(&self.cib, cib);
+        self.accept(message, outcome);
     }
 
     /// Applies a change and tells everybody who wants to know.
     fn apply(&mut self, message: &Document, local_only: bool) {
         let root = message.root_element();
         let attr = |name| root.attr(name).unwrap_or("");
-        let bits = attr("cib_callopt").parse::<u32>().unwrap_or(0);
         let ours = attr("cib_delegated_from") == self.identity.name;
-        let Some(operation) = Operation::from_name(attr("cib_op")) else {
+        let written = written_now();
+        let Some(request) = request_of(message, &written) else {
             if ours {
                 self.cib_reply(message, CibError::Unsupported.code(), None);
             }
             return;
         };
-        let global = matches!(attr("cib_update"), "true" | "1");
-        let input = root.child("cib_calldata").and_then(|data| data.children().next());
-        let written = jiff::Zoned::now().strftime("%a %b %e %H:%M:%S %Y").to_string();
-        let request = CibRequest {
-            operation,
-            section: root.attr("cib_section").filter(|section| !section.is_empty()),
-            options: bits,
-            input,
-            origin: attr("src"),
-            client: attr("cib_clientname"),
-            user: attr("cib_user"),
-            written: &written,
-            keep_version: global,
-        };
+        let (bits, operation, global) = (request.options, request.operation, is_copy(root));
         let result = cib::perform(&self.cib, &request);
         let (rc, data) = match result {
             Ok(outcome) => {
@@ -178,9 +202,7 @@ impl Daemon {
                 (failure.error.code(), failure.details.map(|details| *details))
             }
         };
-        if global {
-            self.check_sync(message);
-        } else if ours {
+        if !global && ours {
             self.cib_reply(message, rc, data.as_ref());
         }
     }
@@ -193,18 +215,6 @@ impl Daemon {
         let Some(patch) = outcome.patch else { return };
         self.notify(message, &patch);
         self.controller.handle_cib_change(&env!(self), patch.root_element());
-    }
-
-    /// A copy that we sent may have been overtaken by changes: then it must be sent again.
-    fn check_sync(&mut self, message: &Document) {
-        let root = message.root_element();
-        if root.attr("src") != Some(self.identity.name.as_str()) || !self.controller.is_leader() {
-            return;
-        }
-        let sent = root.child("cib_calldata").and_then(|data| data.children().next()).map(Version::of);
-        if sent.is_some_and(|sent| sent != Version::of(self.cib.root_element())) {
-            self.sync_ours();
-        }
     }
 
     fn notify(&mut self, message: &Document, patch: &Document) {
@@ -318,8 +328,13 @@ impl Daemon {
         self.internal_cib(NO_CALL, operation, Some(section), bits, data);
     }
 
-    /// Sends our whole CIB to everybody.
+    /// Everybody shall have our whole CIB.
     pub(crate) fn sync_ours(&mut self) {
+        let name = self.identity.name.clone();
+        self.ask_for_cib(&name);
+    }
+
+    fn send_copy(&mut self) {
         let mut message = Document::new("copy");
         let root = message.root();
         let name = self.identity.name.clone();
@@ -344,6 +359,7 @@ impl Daemon {
         self.send(Group::Cib, None, message.to_text());
     }
 
+    /// Everybody shall have that node's whole CIB. All must hear of it, not only the node.
     pub(crate) fn ask_for_cib(&mut self, node: &str) {
         let mut message = Document::new("cib_command");
         let root = message.root();
@@ -352,6 +368,36 @@ impl Daemon {
         {
             message.set_attr(root, key, value);
         }
-        self.send(Group::Cib, Some(node), message.to_text());
+        self.send(Group::Cib, None, message.to_text());
     }
+}
+
+/// Whether a message carries a node's whole copy, not a change.
+fn is_copy(message: Element<'_>) -> bool {
+    matches!(message.attr("cib_update"), Some("true" | "1"))
+}
+
+fn calldata(message: Element<'_>) -> Option<Element<'_>> {
+    message.child("cib_calldata").and_then(|data| data.children().next())
+}
+
+fn written_now() -> String {
+    jiff::Zoned::now().strftime("%a %b %e %H:%M:%S %Y").to_string()
+}
+
+/// The change that a message asks for; `None` for an operation that is not known.
+fn request_of<'a>(message: &'a Document, written: &'a str) -> Option<CibRequest<'a>> {
+    let root = message.root_element();
+    let attr = |name| root.attr(name).unwrap_or("");
+    Some(CibRequest {
+        operation: Operation::from_name(attr("cib_op"))?,
+        section: root.attr("cib_section").filter(|section| !section.is_empty()),
+        options: attr("cib_callopt").parse::<u32>().unwrap_or(0),
+        input: calldata(root),
+        origin: attr("src"),
+        client: attr("cib_clientname"),
+        user: attr("cib_user"),
+        written,
+        keep_version: is_copy(root),
+    })
 }

@@ -64,6 +64,8 @@ pub struct Daemon {
     pub(crate) bus: Vec<Member>,
     pub(crate) endpoints: Endpoints,
     pub(crate) cib: Document,
+    /// Copies that nodes were asked for and that have not come yet.
+    pub(crate) transfers: cib::Transfers<Document>,
     pub(crate) saver: Saver,
     pub(crate) controller: Controller,
     pub(crate) executor: Executor,
@@ -194,6 +196,7 @@ impl Daemon {
             bus,
             endpoints,
             cib,
+            transfers: cib::Transfers::default(),
             saver,
             controller,
             executor: Executor::new(),
@@ -375,6 +378,7 @@ impl Daemon {
             BusEvent::Members { nodes, dead } => match group {
                 Group::Controller => self.controller.handle_processes(&env!(self), &nodes, &dead),
                 Group::Attributes => self.attribute_members(&nodes),
+                Group::Cib => self.transfers.keep_only(&nodes),
                 _ => {}
             },
             BusEvent::Garbled { node, reason } => {

@@ -24,9 +24,9 @@ pub(crate) fn parts(replica: &Replica) -> impl Iterator<Item = RscIx> {
     [replica.ip, replica.child, Some(replica.container), replica.remote].into_iter().flatten()
 }
 
-/// Whether none of a part's names was asked for, its bundle's name counted only with `whole`.
-fn hidden(cluster: &Cluster, part: RscIx, whole: bool, show: &Show) -> bool {
-    !whole && !resources::names_self(cluster, part, show)
+/// The parts of a replica that are shown; `whole`: the bundle itself was asked for.
+pub(crate) fn shown_parts(cluster: &Cluster, replica: &Replica, whole: bool, show: &Show) -> Vec<RscIx> {
+    parts(replica).filter(|p| !resources::is_filtered(cluster, *p, show, whole)).collect()
 }
 
 fn replica_line(cluster: &Cluster, replica: &Replica, show: &Show) -> Option<Item> {
@@ -47,7 +47,7 @@ pub(crate) fn bundle(cluster: &Cluster, rsc: RscIx, show: &Show) -> Option<Item>
         if resources::elsewhere(cluster, replica.container, show) {
             continue;
         }
-        let visible: Vec<RscIx> = parts(replica).filter(|p| !hidden(cluster, *p, whole, show)).collect();
+        let visible = shown_parts(cluster, replica, whole, show);
         if show.implicit || (!whole && !visible.is_empty()) {
             any = true;
             let detail = Show { implicit: true, ..show.clone() };

@@ -112,9 +112,7 @@ pub(crate) fn clone(cluster: &Cluster, rsc: RscIx, show: &Show) -> Option<Item> 
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut header = false;
     for child in r.children.iter().copied() {
-        if resources::elsewhere(cluster, child, show)
-            || (!whole && resources::is_filtered(cluster, child, show))
-        {
+        if resources::elsewhere(cluster, child, show) || resources::is_filtered(cluster, child, show, whole) {
             continue;
         }
         match place(cluster, rsc, child, show) {

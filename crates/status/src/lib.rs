@@ -26,6 +26,8 @@ pub mod xml;
 
 pub use sections::sections;
 
+use scheduler::Cluster;
+
 /// How much to show, and what of.
 #[derive(Debug, Clone, Default)]
 pub struct Show {
@@ -69,6 +71,44 @@ impl Show {
     pub(crate) fn names_rsc(&self, id: &str) -> bool {
         self.only_rscs.is_empty() || self.only_rscs.iter().any(|r| r == id)
     }
+
+    /// The same with members in the place of tags. A name that is neither stays, and shows nothing.
+    pub(crate) fn without_tags(&self, cluster: &Cluster) -> Show {
+        let is_node =
+            |name: &str| cluster.nodes.indices().any(|n| cluster.node_name(n).eq_ignore_ascii_case(name));
+        let is_rsc = |id: &str| {
+            cluster.rscs.indices().any(|r| &*cluster.rscs[r].id == id || **cluster.printable_id(r) == *id)
+        };
+        let node_name = |id: &str| {
+            cluster.find_node_id(id).map_or_else(|| id.to_string(), |n| cluster.node_name(n).to_string())
+        };
+        Show {
+            only_nodes: members(cluster, &self.only_nodes, is_node, node_name),
+            only_rscs: members(cluster, &self.only_rscs, is_rsc, str::to_string),
+            ..self.clone()
+        }
+    }
+}
+
+/// Names with each tag replaced by its members.
+fn members(
+    cluster: &Cluster,
+    names: &[String],
+    is_known: impl Fn(&str) -> bool,
+    member: impl Fn(&str) -> String,
+) -> Vec<String> {
+    let tags = cluster.doc.root_element().path(&["configuration", "tags"]);
+    let mut out = Vec::new();
+    for name in names {
+        let tag = tags.and_then(|t| t.children_named("tag").find(|t| t.attr("id") == Some(name)));
+        match tag.filter(|_| !is_known(name)) {
+            Some(tag) => {
+                out.extend(tag.children_named("obj_ref").filter_map(|r| r.attr("id")).map(&member));
+            }
+            None => out.push(name.clone()),
+        }
+    }
+    out
 }
 
 /// Parts of the display.

@@ -124,7 +124,7 @@ fn full(cluster: &Cluster, node: NodeIx, show: &Show) -> Option<Item> {
     let show = Show { rsc_only: true, inactive: show.inactive && !show.brief, ..show.clone() };
     let items = if show.brief {
         let wanted: Vec<_> =
-            running.iter().copied().filter(|r| !resources::is_filtered(cluster, *r, &show)).collect();
+            running.iter().copied().filter(|r| !resources::is_filtered(cluster, *r, &show, true)).collect();
         if wanted.is_empty() {
             return None;
         }

@@ -8,26 +8,55 @@ use scheduler::{Cluster, NodeIx, Role, RscIx, Variant, rf};
 use std::collections::BTreeMap;
 use xml::NodeId;
 
-/// Whether a resource is left out because only others were asked for.
-pub fn is_filtered(cluster: &Cluster, rsc: RscIx, show: &Show) -> bool {
-    let top = cluster.top_of(rsc, true);
-    !(show.only_rscs.is_empty()
-        || names_any(cluster, rsc, show)
-        || (top != rsc && names_self(cluster, top, show)))
+/// Whether a resource is left out because only others were asked for. `with_parent`: what it belongs
+/// to counts as well (the reference's `is_filtered` methods, `lib/pengine`).
+pub fn is_filtered(cluster: &Cluster, rsc: RscIx, show: &Show, with_parent: bool) -> bool {
+    if show.only_rscs.is_empty() || names_self(cluster, rsc, show) {
+        return false;
+    }
+    let r = &cluster.rscs[rsc];
+    let shown = |part: RscIx| !is_filtered(cluster, part, show, false);
+    match r.variant {
+        Variant::Primitive => {
+            let top = cluster.top_of(rsc, true);
+            !with_parent || top == rsc || is_filtered(cluster, top, show, false)
+        }
+        Variant::Group => {
+            let top = cluster.top_of(rsc, false);
+            let by_parent = with_parent && show.names_rsc(cluster.printable_id(top));
+            !by_parent && !r.children.iter().any(|c| shown(*c))
+        }
+        Variant::Clone => {
+            !show.names_rsc(&clone::child_id(cluster, rsc)) && !r.children.iter().any(|c| shown(*c))
+        }
+        Variant::Bundle => {
+            let replicas = r.bundle.iter().flat_map(|b| &b.replicas);
+            !replicas.flat_map(bundle::parts).any(shown)
+        }
+    }
 }
 
 pub(crate) fn names_self(cluster: &Cluster, rsc: RscIx, show: &Show) -> bool {
     show.names_rsc(cluster.printable_id(rsc)) || show.names_rsc(&cluster.rscs[rsc].id)
 }
 
-fn names_any(cluster: &Cluster, rsc: RscIx, show: &Show) -> bool {
-    names_self(cluster, rsc, show) || cluster.rscs[rsc].children.iter().any(|c| names_any(cluster, *c, show))
-}
-
-/// Whether a resource is on none of the wanted nodes.
+/// Whether a resource is active, but on none of the wanted nodes.
 pub(crate) fn elsewhere(cluster: &Cluster, rsc: RscIx, show: &Show) -> bool {
     let places = cluster.places(rsc, scheduler::at::CURRENT);
-    !show.only_nodes.is_empty() && !places.iter().any(|n| show.node(cluster.node_name(*n)))
+    !show.only_nodes.is_empty()
+        && cluster.is_active(rsc, false)
+        && !places.iter().any(|n| show.node(cluster.node_name(*n)))
+}
+
+/// Members of a group that are shown.
+pub(crate) fn shown_members(cluster: &Cluster, group: RscIx, show: &Show) -> Vec<RscIx> {
+    let named = names_self(cluster, group, show);
+    let visible = |child: RscIx| {
+        let wanted = !is_filtered(cluster, child, show, false);
+        let itself = wanted && !show.only_rscs.is_empty();
+        itself || ((wanted || named) && (show.inactive || cluster.is_active(child, false)))
+    };
+    cluster.rscs[group].children.iter().copied().filter(|c| visible(*c)).collect()
 }
 
 pub(crate) fn description<'a>(cluster: &'a Cluster, rsc: RscIx, show: &Show) -> Option<&'a str> {
@@ -209,16 +238,11 @@ fn group(cluster: &Cluster, rsc: RscIx, show: &Show) -> Option<Item> {
     let title = format!("Resource Group: {}{attrs}{}", r.id, with_description(cluster, rsc, show));
     if show.brief {
         let children: Vec<RscIx> =
-            r.children.iter().copied().filter(|c| !is_filtered(cluster, *c, show)).collect();
+            r.children.iter().copied().filter(|c| !is_filtered(cluster, *c, show, true)).collect();
         let show = Show { inactive: true, ..show.clone() };
         return (!children.is_empty()).then(|| Item::list(title, brief(cluster, &children, &show)));
     }
-    let named = names_self(cluster, rsc, show);
-    let visible = |child: RscIx| {
-        let itself = !show.only_rscs.is_empty() && names_self(cluster, child, show);
-        itself || (named && (show.inactive || cluster.is_active(child, false)))
-    };
-    let children: Vec<RscIx> = r.children.iter().copied().filter(|c| visible(*c)).collect();
+    let children = shown_members(cluster, rsc, show);
     (!children.is_empty())
         .then(|| Item::list(title, children.iter().flat_map(|c| resource(cluster, *c, show)).collect()))
 }
@@ -239,7 +263,7 @@ pub(crate) fn state_words(cluster: &Cluster, rsc: RscIx) -> Vec<String> {
 
 /// One resource, with what it consists of.
 pub fn resource(cluster: &Cluster, rsc: RscIx, show: &Show) -> Option<Item> {
-    if is_filtered(cluster, rsc, show) {
+    if is_filtered(cluster, rsc, show, true) {
         return None;
     }
     match cluster.rscs[rsc].variant {
@@ -291,7 +315,7 @@ fn is_listed(cluster: &Cluster, rsc: RscIx, show: &Show) -> bool {
     if show.brief && cluster.rscs[rsc].variant == Variant::Primitive {
         return false;
     }
-    (some || show.inactive) && !(some && elsewhere(cluster, rsc, show))
+    (some || show.inactive) && !elsewhere(cluster, rsc, show)
 }
 
 /// The resource list. `summary`: say so when it is empty.
@@ -303,7 +327,7 @@ pub fn list(cluster: &Cluster, show: &Show, summary: bool) -> Option<Item> {
     let mut header = false;
     if show.brief && !show.by_node {
         let wanted: Vec<RscIx> =
-            cluster.top.iter().copied().filter(|r| !is_filtered(cluster, *r, show)).collect();
+            cluster.top.iter().copied().filter(|r| !is_filtered(cluster, *r, show, true)).collect();
         items = brief(cluster, &wanted, show);
         header = true;
     }

@@ -4,7 +4,7 @@ use crate::tree::Item;
 use crate::{Outside, Sections, Show, nodes, resources, time_text};
 use base::ExitCode;
 use scheduler::text::{parse_int, parse_op_key, parse_uint, readable_interval};
-use scheduler::{Cluster, NoQuorum, NodeIx, Role, RscIx, rf};
+use scheduler::{Cluster, NoQuorum, NodeIx, Role, RscIx, Variant, rf};
 use xml::NodeId;
 
 /// The wanted parts, as a tree, with empty lines between them.
@@ -12,6 +12,7 @@ pub fn sections(cluster: &mut Cluster, show: &Show, wanted: &Sections, outside: 
     if (wanted.bans || wanted.tickets) && cluster.locations.is_empty() {
         cluster.unpack_constraints();
     }
+    let show = &show.without_tags(cluster);
     let mut parts = Vec::new();
     let when = |on: bool, part: &mut dyn FnMut() -> Option<Item>| if on { part() } else { None };
     parts.extend(summary(cluster, show, wanted, outside));
@@ -27,7 +28,8 @@ pub fn sections(cluster: &mut Cluster, show: &Show, wanted: &Sections, outside: 
     parts.extend(when(wanted.bans, &mut || bans(cluster, show)));
     let mut out = Vec::new();
     for part in parts {
-        if !out.is_empty() {
+        // A notice brings its own empty line.
+        if !out.is_empty() && !matches!(part, Item::Raw(_)) {
             out.push(Item::Space);
         }
         out.push(part);
@@ -259,8 +261,7 @@ pub(crate) fn histories(
         let mut list = Vec::new();
         for entry in entries {
             let Some(id) = entry.attr("id") else { continue };
-            let Some(rsc) = cluster.find_rsc(id).filter(|r| !resources::is_filtered(cluster, *r, show))
-            else {
+            let Some(rsc) = cluster.find_rsc(id).filter(|r| has_shown_history(cluster, *r, show)) else {
                 continue;
             };
             let (fail_count, last_failure_s) = cluster.failures(node, rsc);
@@ -273,6 +274,16 @@ pub(crate) fn histories(
         out.push((node, list));
     }
     out
+}
+
+/// Members of a group are shown when they or the group are named: their own names do not count as
+/// their group's.
+fn has_shown_history(cluster: &Cluster, rsc: RscIx, show: &Show) -> bool {
+    let top = cluster.top_of(rsc, false);
+    if cluster.rscs[top].variant != Variant::Group {
+        return !resources::is_filtered(cluster, rsc, show, true);
+    }
+    [rsc, top].into_iter().any(|r| show.names_rsc(cluster.printable_id(r)))
 }
 
 fn shown_ops(cluster: &Cluster, entry: NodeId) -> Vec<NodeId> {
@@ -359,7 +370,7 @@ fn history(cluster: &mut Cluster, show: &Show, operations: bool) -> Option<Item>
 pub(crate) fn status_text(status: i64) -> &'static str {
     match status {
         -1 => "pending",
-        0 => "complete",
+        0 => "Done",
         1 => "Cancelled",
         2 => "Timed Out",
         3 => "NOT SUPPORTED",

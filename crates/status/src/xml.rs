@@ -19,6 +19,7 @@ pub fn xml(
     if (wanted.bans || wanted.tickets) && cluster.locations.is_empty() {
         cluster.unpack_constraints();
     }
+    let show = &show.without_tags(cluster);
     let histories = match wanted.operations || wanted.failcounts {
         true => sections::histories(cluster, show, wanted.operations),
         false => Vec::new(),
@@ -198,7 +199,9 @@ impl Out<'_> {
             self.set(at, "id_as_resource", Some(&cluster.rscs[launcher].id));
         }
         if self.show.by_node {
-            n.running.iter().for_each(|r| self.resource(at, *r));
+            let show = Show { rsc_only: true, ..self.show.clone() };
+            let mut out = Out { doc: self.doc, cluster, show: &show };
+            n.running.iter().for_each(|r| out.resource(at, *r));
         }
     }
 
@@ -213,7 +216,7 @@ impl Out<'_> {
             let hidden = (cluster.rscs[rsc].is(rf::REMOVED) && !all)
                 || (self.show.by_node && all)
                 || (!self.show.by_node && !some && !self.show.inactive)
-                || (some && resources::elsewhere(cluster, rsc, self.show));
+                || resources::elsewhere(cluster, rsc, self.show);
             if !hidden {
                 self.resource(at, rsc);
             }
@@ -221,7 +224,7 @@ impl Out<'_> {
     }
 
     fn resource(&mut self, parent: NodeId, rsc: RscIx) {
-        if resources::is_filtered(self.cluster, rsc, self.show) {
+        if resources::is_filtered(self.cluster, rsc, self.show, true) {
             return;
         }
         match self.cluster.rscs[rsc].variant {
@@ -271,17 +274,29 @@ impl Out<'_> {
     fn group(&mut self, parent: NodeId, rsc: RscIx) {
         let cluster = self.cluster;
         let r = &cluster.rscs[rsc];
-        let count = r.children.len().to_string();
+        let members = resources::shown_members(cluster, rsc, self.show);
+        let Some(first) = members.first() else { return };
+        // As in the reference, members before the first one that is shown do not count.
+        let count = r.children.iter().skip_while(|c| *c != first).count().to_string();
         let at = self.add(parent, "group", &[("id", &r.id), ("number_resources", &count)]);
         self.flags(at, r, &[("maintenance", rf::MAINTENANCE), ("managed", rf::MANAGED)]);
         self.set(at, "disabled", Some(flag(cluster.is_disabled(rsc))));
         self.set(at, "description", resources::description(cluster, rsc, self.show));
-        r.children.iter().for_each(|c| self.resource(at, *c));
+        members.into_iter().for_each(|c| self.resource(at, c));
     }
 
     fn clone(&mut self, parent: NodeId, rsc: RscIx) {
         let cluster = self.cluster;
         let r = &cluster.rscs[rsc];
+        let whole = resources::names_self(cluster, rsc, self.show);
+        let is_shown = |c: &RscIx| {
+            !resources::elsewhere(cluster, *c, self.show)
+                && !resources::is_filtered(cluster, *c, self.show, whole)
+        };
+        let shown: Vec<RscIx> = r.children.iter().copied().filter(is_shown).collect();
+        if shown.is_empty() {
+            return;
+        }
         let at = self.add(parent, "clone", &[("id", &r.id)]);
         let bits = [
             ("multi_state", rf::PROMOTABLE),
@@ -294,15 +309,23 @@ impl Out<'_> {
         self.flags(at, r, &[("failed", rf::FAILED), ("failure_ignored", rf::IGNORE_FAILURE)]);
         self.set(at, "target_role", clone::configured_role(cluster, rsc));
         self.set(at, "description", resources::description(cluster, rsc, self.show));
-        for child in r.children.iter().filter(|c| !resources::elsewhere(cluster, **c, self.show)) {
-            self.resource(at, *child);
-        }
+        let all = Show { only_rscs: Vec::new(), ..self.show.clone() };
+        let mut out = Out { doc: self.doc, cluster, show: &all };
+        shown.into_iter().for_each(|c| out.resource(at, c));
     }
 
     fn bundle(&mut self, parent: NodeId, rsc: RscIx) {
         let cluster = self.cluster;
         let r = &cluster.rscs[rsc];
         let Some(data) = &r.bundle else { return };
+        let whole = resources::names_self(cluster, rsc, self.show);
+        let parts = |replica| bundle::shown_parts(cluster, replica, whole, self.show);
+        let local = data.replicas.iter().filter(|p| !resources::elsewhere(cluster, p.container, self.show));
+        let shown: Vec<_> =
+            local.map(|p| (p, parts(p))).filter(|(_, parts)| whole || !parts.is_empty()).collect();
+        if shown.is_empty() {
+            return;
+        }
         let at = self.add(parent, "bundle", &[("id", &r.id), ("type", data.agent)]);
         self.set(at, "image", data.image.as_deref());
         let bits = [
@@ -313,10 +336,9 @@ impl Out<'_> {
         ];
         self.flags(at, r, &bits);
         self.set(at, "description", resources::description(cluster, rsc, self.show));
-        for replica in data.replicas.iter().filter(|p| !resources::elsewhere(cluster, p.container, self.show))
-        {
+        for (replica, parts) in shown {
             let place = self.add(at, "replica", &[("id", &replica.offset.to_string())]);
-            bundle::parts(replica).for_each(|p| self.resource(place, p));
+            parts.into_iter().for_each(|p| self.resource(place, p));
         }
     }
 

@@ -416,7 +416,13 @@ impl Totem {
         }
         self.cancel_hold();
         let queue = if self.waiting_trans_ack { &mut self.queue_trans } else { &mut self.queue };
-        self.packer.add(&message, |body| queue.push_back(body));
+        let emit = |body| queue.push_back(body);
+        if self.config.share_packets {
+            self.packer.add(&message, emit);
+        } else {
+            let last = parts.last().map_or(0, |part| part.len());
+            self.packer.add_apart(&message, message.len() - last, emit);
+        }
         Ok(())
     }
 

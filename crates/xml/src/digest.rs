@@ -3,7 +3,7 @@
 
 use md5::{Digest, Md5};
 
-use crate::{Document, NodeId};
+use crate::Document;
 
 /// Attributes that differ between nodes without meaning and stay out of a filtered digest.
 const FILTERED: &[&str] =
@@ -17,7 +17,10 @@ pub fn md5_hex(bytes: &[u8]) -> String {
 impl Document {
     /// Digest of what lies on disk (version 1): a blank, the text on one line, a line end.
     pub fn digest_on_disk(&self) -> String {
-        md5_hex(format!(" {}\n", self.to_text()).as_bytes())
+        let mut text = String::from(" ");
+        self.write_text(self.root(), &[], &mut text);
+        text.push('\n');
+        md5_hex(text.as_bytes())
     }
 
     /// Digest of an operation's parameters: as [`Document::digest_on_disk`], attributes sorted.
@@ -33,15 +36,9 @@ impl Document {
 
     /// Digest that nodes compare (version 2): text on one line without the filtered attributes.
     pub fn digest_filtered(&self) -> String {
-        let mut copy = self.clone();
-        let mut at: Option<NodeId> = Some(copy.root());
-        while let Some(node) = at {
-            for name in FILTERED {
-                copy.remove_attr(node, name);
-            }
-            at = copy.next_in_order(copy.root(), node);
-        }
-        md5_hex(copy.to_text().as_bytes())
+        let mut text = String::new();
+        self.write_text(self.root(), FILTERED, &mut text);
+        md5_hex(text.as_bytes())
     }
 }
 

@@ -2,6 +2,11 @@
 
 use crate::{Document, NodeId, NodeKind};
 
+/// What a name, quotes and blanks add to a value, about.
+const BYTES_AROUND_VALUE: usize = 16;
+/// What a tag takes beside its attributes, about.
+const BYTES_PER_TAG: usize = 24;
+
 impl Document {
     /// The whole document on one line, without a declaration.
     pub fn to_text(&self) -> String {
@@ -10,8 +15,8 @@ impl Document {
 
     /// A subtree on one line.
     pub fn node_to_text(&self, id: NodeId) -> String {
-        let mut out = String::new();
-        self.write(id, None, &mut out);
+        let mut out = self.room_for(id);
+        self.write_text(id, &[], &mut out);
         out
     }
 
@@ -22,69 +27,138 @@ impl Document {
 
     /// A subtree, indented.
     pub fn node_to_pretty(&self, id: NodeId) -> String {
-        let mut out = String::new();
-        self.write(id, Some(0), &mut out);
+        let mut out = self.room_for(id);
+        Writer { doc: self, out: &mut out, without: &[], depth: 0, flat: Flat::No }.write(id);
         out
     }
 
-    fn write(&self, id: NodeId, depth: Option<usize>, out: &mut String) {
-        match self.kind(id) {
-            NodeKind::Element => self.write_element(id, depth, out),
-            NodeKind::Text => escape_text(self.text(id), out),
-            NodeKind::Comment => {
-                indent(depth, out);
-                out.push_str("<!--");
-                out.push_str(self.text(id));
-                out.push_str("-->");
-                newline(depth, out);
+    /// Appends a subtree on one line, without the attributes of these names.
+    pub(crate) fn write_text(&self, id: NodeId, without: &[&str], out: &mut String) {
+        Writer { doc: self, out, without, depth: 0, flat: Flat::Always }.write(id);
+    }
+
+    /// For the whole document, room for nearly all of it.
+    fn room_for(&self, id: NodeId) -> String {
+        if id != self.root() {
+            return String::new();
+        }
+        let (attributes, bytes) = self.size();
+        String::with_capacity(bytes + attributes * BYTES_AROUND_VALUE + self.len() * BYTES_PER_TAG)
+    }
+}
+
+/// White space may not be added beside text.
+#[derive(Clone, Copy, PartialEq)]
+enum Flat {
+    No,
+    /// Inside of this element, as it has text.
+    Inside(NodeId),
+    Always,
+}
+
+struct Writer<'a> {
+    doc: &'a Document,
+    out: &'a mut String,
+    without: &'a [&'a str],
+    depth: usize,
+    flat: Flat,
+}
+
+impl Writer<'_> {
+    /// Without recursion, as documents may be deep.
+    fn write(&mut self, top: NodeId) {
+        let mut at = top;
+        loop {
+            if let Some(first) = self.enter(at) {
+                at = first;
+                continue;
+            }
+            loop {
+                if at == top {
+                    return;
+                }
+                if let Some(next) = self.doc.next_sibling(at) {
+                    at = next;
+                    break;
+                }
+                let Some(parent) = self.doc.parent(at) else { return };
+                at = parent;
+                self.leave(at);
             }
         }
     }
 
-    fn write_element(&self, id: NodeId, depth: Option<usize>, out: &mut String) {
-        indent(depth, out);
-        out.push('<');
-        out.push_str(self.name(id));
-        for (key, value) in self.attrs(id) {
-            out.push(' ');
-            out.push_str(key);
-            out.push_str("=\"");
-            escape_into(value, out);
-            out.push('"');
+    /// Writes a node up to its first child, which is returned.
+    fn enter(&mut self, id: NodeId) -> Option<NodeId> {
+        match self.doc.kind(id) {
+            NodeKind::Element => return self.open(id),
+            NodeKind::Text => escape_text(self.doc.text(id), self.out),
+            NodeKind::Comment => {
+                self.indent();
+                self.out.push_str("<!--");
+                self.out.push_str(self.doc.text(id));
+                self.out.push_str("-->");
+                self.newline();
+            }
         }
-        let Some(first) = self.first_child(id) else {
-            out.push_str("/>");
-            newline(depth, out);
-            return;
+        None
+    }
+
+    fn open(&mut self, id: NodeId) -> Option<NodeId> {
+        self.indent();
+        self.out.push('<');
+        self.out.push_str(self.doc.name(id));
+        for (key, value) in self.doc.attrs(id) {
+            if !self.without.is_empty() && self.without.contains(&key) {
+                continue;
+            }
+            self.out.push(' ');
+            self.out.push_str(key);
+            self.out.push_str("=\"");
+            escape_into(value, self.out);
+            self.out.push('"');
+        }
+        let Some(first) = self.doc.first_child(id) else {
+            self.out.push_str("/>");
+            self.newline();
+            return None;
         };
-        out.push('>');
-        // White space may not be added beside text.
-        let has_text = self.has_text(first);
-        let inner = if has_text { None } else { depth.map(|d| d + 1) };
-        newline(inner, out);
-        let mut next = Some(first);
-        while let Some(child) = next {
-            self.write(child, inner, out);
-            next = self.next_sibling(child);
+        self.out.push('>');
+        if self.flat == Flat::No && self.has_text(first) {
+            self.flat = Flat::Inside(id);
         }
-        if inner.is_some() {
-            indent(depth, out);
+        self.newline();
+        self.depth += 1;
+        Some(first)
+    }
+
+    fn leave(&mut self, id: NodeId) {
+        self.depth -= 1;
+        self.indent();
+        self.out.push_str("</");
+        self.out.push_str(self.doc.name(id));
+        self.out.push('>');
+        if self.flat == Flat::Inside(id) {
+            self.flat = Flat::No;
         }
-        out.push_str("</");
-        out.push_str(self.name(id));
-        out.push('>');
-        newline(depth, out);
+        self.newline();
     }
 
     fn has_text(&self, first: NodeId) -> bool {
-        let mut next = Some(first);
-        while let Some(node) = next {
-            if self.kind(node) == NodeKind::Text {
-                return true;
-            }
-            next = self.next_sibling(node);
+        let mut siblings = std::iter::successors(Some(first), |id| self.doc.next_sibling(*id));
+        siblings.any(|id| self.doc.kind(id) == NodeKind::Text)
+    }
+
+    fn indent(&mut self) {
+        if self.flat == Flat::No {
+            (0..self.depth).for_each(|_| self.out.push_str("  "));
         }
-        false
+    }
+
+    fn newline(&mut self) {
+        if self.flat == Flat::No {
+            self.out.push('\n');
+        }
     }
 }
 
@@ -96,46 +170,39 @@ pub fn escape_attribute(value: &str) -> String {
 }
 
 fn escape_into(value: &str, out: &mut String) {
-    if !value.contains(['<', '>', '&', '"', '\n', '\t', '\r']) {
-        out.push_str(value);
-        return;
-    }
-    for c in value.chars() {
-        match c {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '"' => out.push_str("&quot;"),
-            '\n' => out.push_str("&#10;"),
-            '\t' => out.push_str("&#9;"),
-            '\r' => out.push_str("&#13;"),
-            other => out.push(other),
-        }
-    }
+    escape(value, out, |byte| match byte {
+        b'<' => Some("&lt;"),
+        b'>' => Some("&gt;"),
+        b'&' => Some("&amp;"),
+        b'"' => Some("&quot;"),
+        b'\n' => Some("&#10;"),
+        b'\t' => Some("&#9;"),
+        b'\r' => Some("&#13;"),
+        _ => None,
+    });
 }
 
 fn escape_text(text: &str, out: &mut String) {
-    for c in text.chars() {
-        match c {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '\r' => out.push_str("&#13;"),
-            other => out.push(other),
-        }
-    }
+    escape(text, out, |byte| match byte {
+        b'<' => Some("&lt;"),
+        b'>' => Some("&gt;"),
+        b'&' => Some("&amp;"),
+        b'\r' => Some("&#13;"),
+        _ => None,
+    });
 }
 
-fn indent(depth: Option<usize>, out: &mut String) {
-    for _ in 0..depth.unwrap_or(0) {
-        out.push_str("  ");
+/// Writes what lies between two bytes that need words of their own in one piece.
+#[inline]
+fn escape(text: &str, out: &mut String, words: impl Fn(u8) -> Option<&'static str>) {
+    let mut rest = text;
+    while let Some(place) = rest.bytes().position(|byte| words(byte).is_some()) {
+        let (before, from) = rest.split_at(place);
+        out.push_str(before);
+        out.push_str(from.bytes().next().and_then(&words).unwrap_or(""));
+        rest = &from[1..];
     }
-}
-
-fn newline(depth: Option<usize>, out: &mut String) {
-    if depth.is_some() {
-        out.push('\n');
-    }
+    out.push_str(rest);
 }
 
 #[cfg(test)]

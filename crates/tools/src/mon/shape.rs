@@ -45,7 +45,7 @@ impl Shape {
             && (parsed.value("output-as") != Some("text") || parsed.has("interval"));
         let mut sections = Sections::MON;
         if format == Format::Xml {
-            sections = Sections { bans: false, tickets: true, ..Sections::ALL };
+            sections = Sections::ALL;
         }
         let detail = parsed.has("show-detail");
         let mut show = Show::default();
@@ -69,7 +69,7 @@ impl Shape {
             show.ban_prefix = parsed.value("neg-locations").unwrap_or_default().to_string();
         }
         if parsed.has("hide-headers") {
-            set(&mut sections, "summary", false)?;
+            set(&mut sections, "summary", false, format)?;
         }
         if let Some(node) = parsed.value("node") {
             show.only_nodes = vec![node.to_string()];
@@ -80,7 +80,7 @@ impl Shape {
         for (name, value) in &parsed.given {
             if let (option @ ("include" | "exclude"), Some(list)) = (*name, value) {
                 for section in list.split(',') {
-                    set(&mut sections, section.trim(), option == "include")?;
+                    set(&mut sections, section.trim(), option == "include", format)?;
                 }
             }
         }
@@ -120,11 +120,13 @@ fn format(parsed: &Parsed) -> Result<Format, String> {
 }
 
 /// Switches a section by its name.
-fn set(sections: &mut Sections, name: &str, on: bool) -> Result<(), String> {
+fn set(sections: &mut Sections, name: &str, on: bool, format: Format) -> Result<(), String> {
+    // Options are shown as text only when they are asked for by name.
+    let all = Sections { options: format != Format::Text, ..Sections::ALL };
     match name {
-        "all" => *sections = if on { Sections::ALL } else { none() },
-        "none" => *sections = if on { none() } else { Sections::ALL },
-        "default" | "defaults" => *sections = Sections::MON,
+        "all" => *sections = if on { all } else { none() },
+        "none" => *sections = if on { none() } else { all },
+        "default" | "defaults" => *sections = if format == Format::Xml { all } else { Sections::MON },
         "attributes" => sections.attributes = on,
         "bans" => sections.bans = on,
         "counts" => sections.counts = on,

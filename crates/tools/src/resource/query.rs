@@ -186,7 +186,7 @@ pub(super) fn operations(parsed: &Parsed) -> Result<(), ExitCode> {
                 if active && matches!(text("operation"), "stop") {
                     continue;
                 }
-                let state = if text("rc-code") == "193" { "pending" } else { "complete" };
+                let state = if text("rc-code") == "193" { "pending" } else { "Done" };
                 out(&format!(
                     "{id}\t({}): {} (node={node}, call={}, rc={}, exec={}ms): {state}",
                     history.attr("type").unwrap_or_default(),
