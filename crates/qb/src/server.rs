@@ -1,6 +1,6 @@
 //! A service that any number of clients connect to.
 
-use crate::connection::{Channel, Connection, NextRequest};
+use crate::connection::{Channel, Connection, ConnectionStats, NextRequest};
 use crate::error::{Error, ServerError};
 use crate::handshake::{HELLO_BYTES, Hello, Reply};
 use crate::{Credentials, MAX_MESSAGE_BYTES, MIN_MESSAGE_BYTES};
@@ -192,6 +192,16 @@ impl Server {
     /// Connections that are established now.
     pub fn connections(&self) -> impl Iterator<Item = ConnId> {
         self.connections.keys().map(|id| ConnId(*id))
+    }
+
+    /// Counters of each connection, with the client's process id.
+    pub fn stats(&self) -> impl Iterator<Item = (ConnId, i32, ConnectionStats)> {
+        self.connections.iter().map(|(id, connection)| (ConnId(*id), connection.pid, connection.stats()))
+    }
+
+    /// All counters start anew.
+    pub fn clear_stats(&mut self) {
+        self.connections.values_mut().for_each(Connection::clear_stats);
     }
 
     /// Does a bounded amount of work and returns what happened. The descriptor stays readable while more is to do.

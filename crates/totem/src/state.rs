@@ -607,6 +607,11 @@ impl Totem {
         &self.stats
     }
 
+    /// All counters start anew.
+    pub fn clear_stats(&mut self) {
+        self.stats = Stats::default();
+    }
+
     /// Time since the token was here last.
     #[must_use]
     pub fn since_token(&self, now: Instant) -> Duration {
