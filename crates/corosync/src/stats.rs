@@ -118,6 +118,9 @@ pub fn collect(ring: &Totem, counters: Counters, now: Instant) -> BTreeMap<Strin
     let room = u32::try_from(ring.room()).unwrap_or(u32::MAX);
     put("pg.msg_queue_avail", Value::from(room));
     put("pg.msg_reserved", Value::from(0u32));
+    let (token, consensus) = ring.timeouts();
+    put("relevo.token_ms", Value::from(ms(token)));
+    put("relevo.consensus_ms", Value::from(ms(consensus)));
     put("ipcs.global.active", Value::from(counters.connections));
     put("ipcs.global.closed", Value::from(counters.closed));
     values

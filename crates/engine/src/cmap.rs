@@ -192,7 +192,7 @@ fn set(ctx: &mut Ctx<'_>, connection: &Connection, m: View<'_>) -> Option<CsErro
     let kind = m.u8(288)?;
     let value = m.bytes(296, len)?;
     if connection.uses_stats {
-        let Some(counters) = Counters::from_key(&key) else { return Some(CsError::NotSupported) };
+        let Some(counters) = Counters::from_key(&key) else { return Some(CsError::Access) };
         ctx.out.push_back(Output::ClearStats(counters));
         return Some(CsError::Ok);
     }
