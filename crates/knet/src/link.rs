@@ -105,7 +105,15 @@ pub(crate) enum Change {
     None,
 }
 
+fn fresh_stats() -> LinkStats {
+    LinkStats { latency_min_us: u32::MAX, ..LinkStats::default() }
+}
+
 impl Link {
+    pub(crate) fn clear_stats(&mut self) {
+        self.stats = fresh_stats();
+    }
+
     pub(crate) fn new(now: Instant, peer: SocketAddr, config: LinkConfig) -> Self {
         Self {
             peer,
@@ -113,7 +121,7 @@ impl Link {
             is_up: false,
             discovery: Discovery::new(peer.is_ipv6()),
             mtu: None,
-            stats: LinkStats { latency_min_us: u32::MAX, ..LinkStats::default() },
+            stats: fresh_stats(),
             pongs: 0,
             latency: Duration::ZERO,
             samples: 0,

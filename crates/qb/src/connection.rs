@@ -45,8 +45,26 @@ pub(crate) enum NextRequest {
     Close,
 }
 
+/// Counters of one connection since its start or since they were cleared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionStats {
+    pub requests: u64,
+    pub responses: u64,
+    /// Events, those that wait in the queue included.
+    pub events: u64,
+    /// Messages that did not fit into a ring at once.
+    pub send_retries: u64,
+    /// Times that the client was stopped.
+    pub stops: u64,
+    /// Messages that wait in the queue now.
+    pub queued: u32,
+    pub is_stopped: bool,
+}
+
 #[derive(Debug)]
 pub(crate) struct Connection {
+    pub(crate) pid: i32,
+    counters: ConnectionStats,
     pub(crate) socket: OwnedFd,
     pub(crate) stopped: bool,
     /// The owner looks into the request ring by itself, so the socket is not watched.
@@ -106,6 +124,8 @@ impl Connection {
             event: event_path,
         };
         let connection = Connection {
+            pid: credentials.pid,
+            counters: ConnectionStats::default(),
             socket,
             stopped: false,
             polled: false,
@@ -144,6 +164,7 @@ impl Connection {
             Ok(size) if size >= RequestHeader::BYTES && size <= bytes.len() => {
                 let mut bytes = bytes;
                 bytes.truncate(size);
+                self.counters.requests += 1;
                 NextRequest::Message(bytes)
             }
             _ => NextRequest::Close,
@@ -217,11 +238,32 @@ impl Connection {
         if now_ns.saturating_sub(self.read_ns) > READS_EVERY_NS { 0 } else { bytes + self.queued_bytes }
     }
 
+    /// True if at least half of the ring of events is free.
+    pub(crate) fn has_room(&self) -> bool {
+        self.event.is_half_read()
+    }
+
+    pub(crate) fn stats(&self) -> ConnectionStats {
+        let queued = self.response_queue.len() + self.event_queue.len();
+        let queued = u32::try_from(queued).unwrap_or(u32::MAX);
+        ConnectionStats { queued, is_stopped: self.stopped, ..self.counters }
+    }
+
+    pub(crate) fn clear_stats(&mut self) {
+        self.counters = ConnectionStats::default();
+    }
+
     /// Sends or queues a message. `Again`: the queue is over its limit, the client does not read.
     pub(crate) fn send(&mut self, channel: Channel, bytes: &[u8], max_queue: usize) -> Result<(), Error> {
         let queue_is_empty = match channel {
-            Channel::Response => self.response_queue.is_empty(),
-            Channel::Event => self.event_queue.is_empty(),
+            Channel::Response => {
+                self.counters.responses += 1;
+                self.response_queue.is_empty()
+            }
+            Channel::Event => {
+                self.counters.events += 1;
+                self.event_queue.is_empty()
+            }
         };
         if queue_is_empty {
             match self.write(channel, bytes) {
@@ -236,6 +278,7 @@ impl Connection {
             self.moved_ns = sys::clock::monotonic_ns();
         }
         self.queued_bytes += bytes.len();
+        self.counters.send_retries += 1;
         match channel {
             Channel::Response => self.response_queue.push_back(bytes.to_vec()),
             Channel::Event => self.event_queue.push_back(bytes.to_vec()),
@@ -324,6 +367,7 @@ impl Connection {
     }
 
     pub(crate) fn set_flow(&mut self, stop: bool) {
+        self.counters.stops += u64::from(stop && !self.stopped);
         self.stopped = stop;
         self.request.set_flow(u32::from(stop));
     }

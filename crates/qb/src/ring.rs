@@ -188,6 +188,11 @@ impl Ring {
         (read, words as usize * 4)
     }
 
+    /// True if at least half of the ring is free.
+    pub(crate) fn is_half_read(&self) -> bool {
+        self.unread().1 <= self.words as usize * 2
+    }
+
     fn after(&self, pointer: u32, length: usize) -> u32 {
         let words = (CHUNK_HEADER_BYTES + length).div_ceil(4) as u64;
         ((u64::from(pointer) + words) % u64::from(self.words)) as u32

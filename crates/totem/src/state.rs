@@ -450,6 +450,12 @@ impl Totem {
         u32::try_from(waiting).is_ok_and(|waiting| waiting < self.window().1)
     }
 
+    /// The token and consensus timeouts that hold now: with the members and candidates of this moment.
+    #[must_use]
+    pub fn timeouts(&self) -> (Duration, Duration) {
+        (self.token_timeout(), self.consensus_timeout())
+    }
+
     /// How long one node may keep the token back for a good reason: all of them may at once.
     #[must_use]
     pub fn spare_time(&self) -> Duration {
@@ -605,6 +611,11 @@ impl Totem {
     #[must_use]
     pub fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// All counters start anew.
+    pub fn clear_stats(&mut self) {
+        self.stats = Stats::default();
     }
 
     /// Time since the token was here last.

@@ -441,3 +441,67 @@ impl Totem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Instant;
+    use crate::{Config, Event, Timing, TimingSettings};
+
+    const GROUP: &[u8] = b"a";
+
+    /// Drains a member without peers; returns the payloads that it delivered.
+    fn drain(ring: &mut Totem) -> Vec<Vec<u8>> {
+        let mut delivered = Vec::new();
+        while let Some(event) = ring.poll_event() {
+            match event {
+                Event::Configuration(configuration) if !configuration.transitional => {
+                    ring.synchronised(configuration.ring);
+                }
+                Event::Delivery(delivery) => delivered.push(delivery.payload),
+                Event::Configuration(_) => {}
+            }
+        }
+        while ring.poll_transmit().is_some() || ring.poll_note().is_some() {}
+        delivered
+    }
+
+    /// A ring of one member that has nothing to do and holds its token.
+    fn resting() -> (Totem, Instant) {
+        let timing = Timing::derive(&TimingSettings::default(), 1).expect("the defaults are valid");
+        let mut now = Instant(1_000_000_000);
+        let mut ring = Totem::new(Config::new(1, timing), 0, now);
+        while ring.in_hand.is_none() {
+            drain(&mut ring);
+            now = now.max(ring.poll_timeout().expect("a ring always waits for something"));
+            ring.handle_timeout(now);
+        }
+        drain(&mut ring);
+        (ring, now)
+    }
+
+    #[test]
+    fn a_held_token_takes_all_messages_of_the_turn_at_once() {
+        let (mut ring, now) = resting();
+        assert!(ring.poll_timeout().is_some_and(|at| at > now));
+        ring.send(now, GROUP, &[b"one"]).expect("there is room");
+        ring.send(now, GROUP, &[b"two"]).expect("there is room");
+        assert_eq!(ring.poll_timeout(), Some(now), "no time passes");
+        ring.handle_timeout(now);
+        assert_eq!(drain(&mut ring), [b"one".to_vec(), b"two".to_vec()]);
+        assert!(ring.in_hand.is_none());
+        let before = ring.last_token_seq;
+        ring.handle_timeout(now);
+        assert_ne!(ring.last_token_seq, before, "the token that went on is a valid one");
+    }
+
+    #[test]
+    fn a_token_that_others_may_have_seen_is_not_changed() {
+        let (mut ring, now) = resting();
+        ring.retransmit_due();
+        let sent = ring.token_copy.clone();
+        ring.held = true;
+        ring.send(now, GROUP, &[b"one"]).expect("there is room");
+        assert_eq!(ring.token_copy, sent);
+    }
+}

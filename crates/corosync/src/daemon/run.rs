@@ -11,10 +11,10 @@ use super::{Daemon, Exit, now};
 use crate::ipc::ClientEvent;
 use crate::log::LogConfig;
 use crate::settings::{Settings, Transport};
-use crate::stats;
 
 /// The loop looks at the clock at least this often.
 const WAIT_MAX: Duration = Duration::from_secs(1);
+const NANOS_PER_MS: u64 = 1_000_000;
 /// How long the last messages of a leaving daemon may take.
 const LEAVE_LIMIT: Duration = Duration::from_millis(500);
 /// Clients that are polled are looked at this often at least.
@@ -65,7 +65,11 @@ impl Daemon {
 
     fn turn(&mut self, ready: &[Ready]) {
         let now = now();
-        let paused = self.ring.handle_wakeup(now).is_some();
+        let pause = self.ring.handle_wakeup(now);
+        if let Some(pause) = pause {
+            self.misses.note(sys::clock::realtime_ns() / NANOS_PER_MS, pause);
+        }
+        let paused = pause.is_some();
         // What clients have to say now goes with the token that may be here now.
         self.serve_all(now, ready);
         if paused || ready.iter().any(|event| event.token == TOKEN_RING) {
@@ -139,6 +143,7 @@ impl Daemon {
         if self.late_tokens.is_empty() {
             return;
         }
+        self.servers.wake_clients();
         let is_over = now >= self.late_since.after(self.ring.spare_time());
         if !is_over && self.servers.unread() > UNREAD_MAX {
             return;
@@ -215,6 +220,7 @@ impl Daemon {
                 Output::ActivateKey => self.transport.activate_key(now),
                 Output::ForgetOldKey => self.transport.forget_old_key(),
                 Output::ReopenLogs => self.logger.reopen(),
+                Output::ClearStats(what) => self.clear_stats(what),
                 Output::AccessChanged => self.servers.refresh_access(self.engine.map()),
                 Output::LoggingChanged => {
                     let config = LogConfig::from_map(self.engine.map(), self.options.foreground);
@@ -294,6 +300,7 @@ impl Daemon {
         for event in events {
             match event {
                 ClientEvent::Connected(client) => {
+                    self.remember_client(client);
                     self.engine.handle_connect(client);
                     if self.flow_stopped || self.backlogged || self.lagging {
                         self.update_flow();
@@ -310,19 +317,12 @@ impl Daemon {
                 }
                 ClientEvent::Disconnected(client) => {
                     self.counters.closed += 1;
+                    self.clients.remove(&client);
                     self.engine.handle_disconnect(now, client);
                 }
             }
         }
         self.settle(now);
-    }
-
-    fn refresh_stats(&mut self, now: Instant) {
-        self.counters.connections = u64::try_from(self.servers.connections()).unwrap_or(u64::MAX);
-        self.counters.send_failures = self.transport.send_failures();
-        let mut values = stats::collect(&self.ring, self.counters, now);
-        self.transport.add_stats(&mut values, now);
-        self.engine.set_stats(values);
     }
 
     // ---- reload

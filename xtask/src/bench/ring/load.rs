@@ -17,8 +17,8 @@ const NAP: Duration = Duration::from_millis(1);
 const WARM_UP: Duration = Duration::from_millis(400);
 /// Pause between two messages of a ring at rest: longer than any hold time is short.
 const REST: Duration = Duration::from_millis(37);
-/// Pings that were not sent within this time are left out.
-const PING_PATIENCE: Duration = Duration::from_secs(4);
+/// Pings that were not answered within this time are left out; the echo lives a little longer.
+const PING_PATIENCE: Duration = Duration::from_millis(2500);
 const OPEN_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Entry of the hidden command.
@@ -144,6 +144,16 @@ fn echo(millis: u64) -> Result<(), Error> {
     Ok(())
 }
 
+/// What others send is read meanwhile.
+fn rest(cpg: &mut Cpg) -> Result<(), Error> {
+    let end = Instant::now() + REST;
+    while Instant::now() < end {
+        while cpg.poll_event()?.is_some() {}
+        nap(cpg);
+    }
+    Ok(())
+}
+
 /// Prints the times of `count` round trips to the first node that answers, in microseconds.
 fn ping(count: u64) -> Result<(), Error> {
     let mut cpg = open()?;
@@ -153,7 +163,7 @@ fn ping(count: u64) -> Result<(), Error> {
         if Instant::now() > end {
             break;
         }
-        std::thread::sleep(REST);
+        rest(&mut cpg)?;
         let mut message = vec![b'?'];
         message.extend_from_slice(&number.to_ne_bytes());
         let start = Instant::now();
@@ -163,6 +173,9 @@ fn ping(count: u64) -> Result<(), Error> {
         let mut wanted = message;
         wanted[0] = b'!';
         'answer: loop {
+            if Instant::now() > end {
+                return Ok(());
+            }
             while let Some(event) = cpg.poll_event()? {
                 if matches!(&event, CpgEvent::Message { data, .. } if *data == wanted) {
                     break 'answer;
