@@ -13,7 +13,7 @@ mod span;
 mod tests;
 mod watch;
 
-pub(crate) use appender::Appender;
+pub(crate) use appender::{Appender, NotAppended};
 use names::{Name, Names, Wanted};
 use span::Span;
 pub use watch::Changes;
