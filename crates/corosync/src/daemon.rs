@@ -61,6 +61,9 @@ pub struct Daemon {
     /// Messages that the ring has not taken yet.
     waiting: VecDeque<(&'static [u8], Vec<u8>)>,
     backlogged: bool,
+    /// Tokens that wait until the clients have read what is there, and since when.
+    late_tokens: Vec<Vec<u8>>,
+    late_since: Instant,
     /// When the polled clients were last looked at.
     polled_at: Instant,
     flow_stopped: bool,

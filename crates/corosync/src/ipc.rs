@@ -150,6 +150,11 @@ impl Servers {
         self.server(Service::Cpg).is_some_and(|server| server.is_lagging())
     }
 
+    /// Bytes that wait for the slowest client of cpg that reads.
+    pub fn unread(&mut self) -> usize {
+        self.server(Service::Cpg).map_or(0, Server::unread)
+    }
+
     /// Connections over all servers.
     #[must_use]
     pub fn connections(&self) -> usize {

@@ -23,6 +23,9 @@ const IDLE_POLLS: u8 = 8;
 /// Polls between two looks for wake-up bytes of a client that does not seem to send any.
 const DRAIN_EVERY: u8 = 16;
 
+/// A client that took nothing for so long does not read; nobody waits for it.
+const READS_EVERY_NS: u64 = 20_000_000;
+
 /// Names tried for a connection's directory before giving up.
 const DIRECTORY_ATTEMPTS: u64 = 100;
 
@@ -63,6 +66,9 @@ pub(crate) struct Connection {
     pub(crate) queued_bytes: usize,
     /// When something last moved from the queue into a ring, on the monotonic clock.
     pub(crate) moved_ns: u64,
+    /// Where the client was in its ring of events when that was last looked at, and since when.
+    read_at: u32,
+    read_ns: u64,
     /// Wake-up bytes owed to the client because its socket was full.
     owed_wakeups: usize,
 }
@@ -116,6 +122,8 @@ impl Connection {
             event_queue: VecDeque::new(),
             queued_bytes: 0,
             moved_ns: 0,
+            read_at: 0,
+            read_ns: 0,
             owed_wakeups: 0,
         };
         Ok((connection, reply))
@@ -197,6 +205,16 @@ impl Connection {
             Ok(_) | Err(Errno::AGAIN | Errno::INTR) => true,
             Err(_) => false,
         }
+    }
+
+    /// Bytes of events that the client has not read, if it does read.
+    pub(crate) fn unread(&mut self, now_ns: u64) -> usize {
+        let (read_at, bytes) = self.event.unread();
+        if bytes == 0 || read_at != self.read_at {
+            self.read_at = read_at;
+            self.read_ns = now_ns;
+        }
+        if now_ns.saturating_sub(self.read_ns) > READS_EVERY_NS { 0 } else { bytes + self.queued_bytes }
     }
 
     /// Sends or queues a message. `Again`: the queue is over its limit, the client does not read.

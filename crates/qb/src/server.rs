@@ -304,6 +304,12 @@ impl Server {
         })
     }
 
+    /// Bytes of events that wait for the slowest client that reads.
+    pub fn unread(&mut self) -> usize {
+        let now_ns = sys::clock::monotonic_ns();
+        self.connections.values_mut().map(|connection| connection.unread(now_ns)).max().unwrap_or(0)
+    }
+
     /// Stops or resumes a client: while stopped its library answers "try again" by itself and no request is taken.
     pub fn set_flow(&mut self, conn: ConnId, stop: bool) {
         let Some(connection) = self.connections.get_mut(&conn.0) else { return };

@@ -173,6 +173,9 @@ pub struct Config {
     pub max_messages: u32,
     /// Among nodes of our own kind `window_size` and `max_messages` may grow: nobody has set them.
     pub widen_window: bool,
+    /// The packet that holds the end of a large message takes the next message too. The reference
+    /// sends it off as it is; any receiver understands both.
+    pub share_packets: bool,
     /// Tell the others of our kind, and use what they tell.
     pub announce: bool,
     pub miss_count_const: u32,
@@ -196,6 +199,7 @@ impl Config {
             window_size: 50,
             max_messages: 17,
             widen_window: true,
+            share_packets: true,
             announce: true,
             miss_count_const: 5,
             seqno_unchanged_const: 30,

@@ -13,6 +13,8 @@ pub const MESSAGE_MAX: usize = 1024 * 1024;
 /// Largest assembled message: what an application may send plus the headers around it.
 const ASSEMBLY_MAX: usize = MESSAGE_MAX + 65_536;
 const PACK_HEADER_LEN: usize = 8;
+/// Length field of one piece.
+const FRAGMENT_LEN_BYTES: usize = 2;
 
 /// Fills packet bodies with messages.
 #[derive(Debug)]
@@ -43,11 +45,31 @@ impl Packer {
         len / (self.room - 16) + 1
     }
 
-    /// Adds a message; hands out each packet body that became full.
-    pub(crate) fn add(&mut self, mut message: &[u8], mut emit: impl FnMut(Vec<u8>)) {
+    /// Adds a message; hands out each packet body that became full. The next message follows in the
+    /// packet that the end of this one has begun.
+    pub(crate) fn add(&mut self, message: &[u8], emit: impl FnMut(Vec<u8>)) {
+        self.fill(message, false, emit);
+    }
+
+    /// Adds a message as the reference does: nothing follows in the packet that holds the end of a
+    /// part which is larger than a packet. `lead` is what stands before that part, in bytes.
+    pub(crate) fn add_apart(&mut self, message: &[u8], lead: usize, emit: impl FnMut(Vec<u8>)) {
+        let is_large = message.len() - lead.min(message.len()) + 2 * FRAGMENT_LEN_BYTES >= self.room;
+        if self.data.len() + lead < self.space() {
+            self.next_fragment = 1;
+        }
+        self.fill(message, is_large, emit);
+    }
+
+    /// Bytes of data that a body takes with one more piece in it.
+    fn space(&self) -> usize {
+        self.room - FRAGMENT_LEN_BYTES * (self.lens.len() + 1)
+    }
+
+    fn fill(&mut self, mut message: &[u8], apart: bool, mut emit: impl FnMut(Vec<u8>)) {
         loop {
-            let space = self.room - 2 * (self.lens.len() + 1);
-            if self.data.len() + message.len() + 2 < space {
+            let space = self.space();
+            if !apart && self.data.len() + message.len() + FRAGMENT_LEN_BYTES < space {
                 self.push_piece(message);
                 self.next_fragment = 1;
                 return;
@@ -283,6 +305,26 @@ mod tests {
             let from = skip.min(bodies.len());
             let got = deliver(&mut Assembler::default(), &bodies[from..]);
             prop_assert!(messages.ends_with(&got));
+        }
+
+        #[test]
+        fn ends_that_stand_apart_come_out_too(
+            messages in proptest::collection::vec(
+                proptest::collection::vec(any::<u8>(), 0..6000), 1..12),
+            lead in 0usize..300,
+        ) {
+            let mut packer = Packer::new(1410);
+            let mut bodies = Vec::new();
+            for message in &messages {
+                packer.add_apart(message, lead, |body| bodies.push(body));
+                if message.len() > lead + 1400 {
+                    prop_assert!(packer.is_empty());
+                }
+            }
+            bodies.extend(packer.flush());
+            prop_assert!(bodies.iter().all(|body| body.len() <= 1410));
+            let got = deliver(&mut Assembler::default(), &bodies);
+            prop_assert_eq!(got, messages);
         }
 
         #[test]

@@ -1,5 +1,6 @@
 //! The rotating token: total order, retransmission, flow control, holding.
 
+use core::time::Duration;
 use std::sync::Arc;
 
 use crate::RingId;
@@ -40,16 +41,46 @@ impl Totem {
     }
 
     fn resend_token(&mut self) {
+        self.in_hand = None;
         if let Some(bytes) = self.token_copy.clone() {
             self.stats.orf_token_tx += 1;
             self.unicast_bytes(self.next_hop, bytes);
         }
     }
 
+    /// The held token goes on: with our messages, if there are any and nobody has seen it yet.
     pub(crate) fn release_held_token(&mut self) {
-        if matches!(self.state, State::Operational | State::Recovery) {
-            self.resend_token();
+        if !matches!(self.state, State::Operational | State::Recovery) {
+            return;
         }
+        match self.in_hand.take() {
+            Some(token) if self.state == State::Operational => self.use_held_token(token),
+            _ => self.resend_token(),
+        }
+    }
+
+    /// As if the token came only now.
+    fn use_held_token(&mut self, mut token: OrfToken) {
+        self.flush_packer();
+        let mut allowed = self.allowed_messages(&token);
+        if self.window_is_full(allowed, token.seq) {
+            allowed = 0;
+        }
+        let sent = self.send_queued(&mut token, allowed);
+        if sent == 0 {
+            self.resend_token();
+            return;
+        }
+        self.held = false;
+        self.update_flow_control(&mut token, sent);
+        self.update_token_aru(&mut token);
+        let bytes = wire::encode(self.native_header(), &Packet::OrfToken(token), &[]);
+        self.stats.orf_token_tx += 1;
+        self.send_token_bytes(bytes.into(), true);
+        self.deliver(false, self.high_seq);
+        self.start_nudge_timer();
+        self.restart_token_timer();
+        self.restart_retransmit_timer();
     }
 
     pub(crate) fn send_token_bytes(&mut self, bytes: Arc<[u8]>, forward: bool) {
@@ -63,13 +94,18 @@ impl Totem {
         self.ring.rep == self.me
     }
 
-    /// Something to send: a held token must move on.
+    /// Something to send: a held token must move on. Who holds it himself tells nobody and lets it go at the next
+    /// call of [`Totem::handle_timeout`], with all that was queued until then.
     pub(crate) fn cancel_hold(&mut self) {
         if !self.held {
             return;
         }
         self.held = false;
         self.seq_unchanged = 0;
+        if self.in_hand.is_some() {
+            self.timers.start(Timer::Hold, self.now, Duration::ZERO);
+            return;
+        }
         self.stats.token_hold_cancel_tx += 1;
         self.broadcast(self.native_header(), &Packet::HoldCancel(self.ring));
         if self.is_rep() {
@@ -193,6 +229,7 @@ impl Totem {
             self.advance_recovery(&mut token);
         }
         let forward = !(self.is_rep() && self.held);
+        self.in_hand = (!forward).then(|| token.clone());
         let bytes = wire::encode(self.native_header(), &Packet::OrfToken(token), &[]);
         if forward {
             self.stats.orf_token_tx += 1;

@@ -19,6 +19,10 @@ const WAIT_MAX: Duration = Duration::from_secs(1);
 const LEAVE_LIMIT: Duration = Duration::from_millis(500);
 /// Clients that are polled are looked at this often at least.
 const POLL_EVERY: Duration = Duration::from_millis(1);
+/// What a client that reads may have unread before the token waits for it: what comes next would only lie behind
+/// that. How often it is looked at then.
+const UNREAD_MAX: usize = 256 * 1024;
+const UNREAD_EVERY: Duration = Duration::from_micros(100);
 /// Use of the send queue above which clients wait, and below which they go on, in percent.
 const QUEUE_HIGH_PERCENT: usize = 70;
 const QUEUE_LOW_PERCENT: usize = 30;
@@ -45,6 +49,7 @@ impl Daemon {
             self.engine.poll_timeout(),
             self.transport.next_deadline(),
             self.leave_deadline(),
+            (!self.late_tokens.is_empty()).then(|| now().after(UNREAD_EVERY)),
         ];
         let next = deadlines.into_iter().flatten().chain(self.poll_deadline()).min();
         next.map_or(WAIT_MAX, |at| at.since(now()).min(WAIT_MAX))
@@ -61,9 +66,12 @@ impl Daemon {
     fn turn(&mut self, ready: &[Ready]) {
         let now = now();
         let paused = self.ring.handle_wakeup(now).is_some();
+        // What clients have to say now goes with the token that may be here now.
+        self.serve_all(now, ready);
         if paused || ready.iter().any(|event| event.token == TOKEN_RING) {
             self.receive(now, paused);
         }
+        self.use_late_tokens(now);
         if self.transport.next_deadline().is_some_and(|at| at <= now) {
             for node in self.transport.handle_timeout(now) {
                 self.ring.peer_unreachable(now, node);
@@ -76,6 +84,21 @@ impl Daemon {
             self.engine.handle_timeout(now);
         }
         self.settle(now);
+        if self.poll_deadline().is_some_and(|at| at <= now) {
+            self.poll_clients(now);
+        }
+        self.settle(now);
+        if self.ring.poll_timeout().is_some_and(|at| at <= now) {
+            // What the clients had to say lets a held token go.
+            self.ring.handle_timeout(now);
+            self.settle(now);
+        }
+        self.watch_queue(now);
+        self.servers.wake_clients();
+        self.finish_leaving(now);
+    }
+
+    fn serve_all(&mut self, now: Instant, ready: &[Ready]) {
         for event in ready {
             match event.token {
                 TOKEN_SIGNALS => self.take_signals(now),
@@ -87,20 +110,17 @@ impl Daemon {
                 }
             }
         }
-        if self.poll_deadline().is_some_and(|at| at <= now) {
-            self.poll_clients(now);
-        }
-        self.settle(now);
-        self.watch_queue(now);
-        self.servers.wake_clients();
-        self.finish_leaving(now);
     }
 
     fn receive(&mut self, now: Instant, everything: bool) {
         let received = self.transport.receive(now, everything);
         for packet in received.packets {
             if totem::wire::is_token(&packet) {
-                self.poll_clients(now);
+                if self.late_tokens.is_empty() {
+                    self.late_since = now;
+                }
+                self.late_tokens.push(packet);
+                continue;
             }
             self.ring.handle_packet(now, &packet);
             self.settle(now);
@@ -112,6 +132,25 @@ impl Daemon {
         if received.has_new_way {
             self.ring.peer_reachable(now);
         }
+    }
+
+    /// Hands the token to the ring, at once or when the clients have read most of what they have got.
+    fn use_late_tokens(&mut self, now: Instant) {
+        if self.late_tokens.is_empty() {
+            return;
+        }
+        let is_over = now >= self.late_since.after(self.ring.spare_time());
+        if !is_over && self.servers.unread() > UNREAD_MAX {
+            return;
+        }
+        for packet in core::mem::take(&mut self.late_tokens) {
+            // The messages are on their way to sleeping clients while the token is dealt with.
+            self.servers.wake_clients();
+            self.poll_clients(now);
+            self.ring.handle_packet(now, &packet);
+            self.settle(now);
+        }
+        self.servers.wake_clients();
     }
 
     /// Moves everything between the cores until they are quiet. Each event of the ring is handled
@@ -274,8 +313,8 @@ impl Daemon {
                     self.engine.handle_disconnect(now, client);
                 }
             }
-            self.settle(now);
         }
+        self.settle(now);
     }
 
     fn refresh_stats(&mut self, now: Instant) {

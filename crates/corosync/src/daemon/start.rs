@@ -210,6 +210,8 @@ impl Parts {
             reloader: self.reloader,
             waiting: VecDeque::new(),
             backlogged: false,
+            late_tokens: Vec::new(),
+            late_since: now(),
             polled_at: now(),
             flow_stopped: false,
             lagging: false,

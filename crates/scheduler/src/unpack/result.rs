@@ -247,7 +247,7 @@ impl Cluster {
         let is_probe = history.probe;
         if self.config.symmetric || history.exit != ocf::NOT_INSTALLED {
             let what = if is_probe { "probe" } else { history.task };
-            self.warn(format!(
+            self.situation(format!(
                 "Unexpected result ({}) was recorded for {what} of {} on {}",
                 base::ExitCode(history.exit).text(),
                 self.rscs[rsc].id,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clients::{Cpg, CpgEvent, Error, Guarantee};
 
 const GROUP: &[u8] = b"bench";
-/// Each message of a flood starts with its number.
+/// Each message of a flood ends with its number.
 const NUMBER_BYTES: usize = 8;
 /// Messages sent before the client looks at what has arrived.
 const BURST: usize = 64;
@@ -17,6 +17,8 @@ const NAP: Duration = Duration::from_millis(1);
 const WARM_UP: Duration = Duration::from_millis(400);
 /// Pause between two messages of a ring at rest: longer than any hold time is short.
 const REST: Duration = Duration::from_millis(37);
+/// Pings that were not sent within this time are left out.
+const PING_PATIENCE: Duration = Duration::from_secs(4);
 const OPEN_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Entry of the hidden command.
@@ -79,7 +81,8 @@ fn flood(size: u64, millis: u64, members: u64) -> Result<(), Error> {
     while Instant::now() < end {
         let mut idle = true;
         for _ in 0..BURST {
-            message[..NUMBER_BYTES].copy_from_slice(&sent.to_ne_bytes());
+            let end = message.len() - NUMBER_BYTES;
+            message[end..].copy_from_slice(&sent.to_ne_bytes());
             match cpg.mcast(Guarantee::Agreed, &[&message]) {
                 Ok(()) => {
                     idle = false;
@@ -91,7 +94,10 @@ fn flood(size: u64, millis: u64, members: u64) -> Result<(), Error> {
         }
         while let Some(event) = cpg.poll_event()? {
             idle = false;
-            if let CpgEvent::Message { node, data, .. } = event {
+            // What is of another length is a ping.
+            if let CpgEvent::Message { node, data, .. } = event
+                && data.len() == message.len()
+            {
                 check(next.entry(node).or_insert_with(|| number(&data)), &data);
                 counted += 1;
             }
@@ -110,7 +116,7 @@ fn flood(size: u64, millis: u64, members: u64) -> Result<(), Error> {
 }
 
 fn number(data: &[u8]) -> u64 {
-    data.first_chunk::<NUMBER_BYTES>().map_or(u64::MAX, |bytes| u64::from_ne_bytes(*bytes))
+    data.last_chunk::<NUMBER_BYTES>().map_or(u64::MAX, |bytes| u64::from_ne_bytes(*bytes))
 }
 
 /// What is fast but loses or repeats messages does not count.
@@ -142,7 +148,11 @@ fn echo(millis: u64) -> Result<(), Error> {
 fn ping(count: u64) -> Result<(), Error> {
     let mut cpg = open()?;
     await_members(&mut cpg, 2)?;
+    let end = Instant::now() + PING_PATIENCE;
     for number in 0..count {
+        if Instant::now() > end {
+            break;
+        }
         std::thread::sleep(REST);
         let mut message = vec![b'?'];
         message.extend_from_slice(&number.to_ne_bytes());
