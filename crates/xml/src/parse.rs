@@ -4,7 +4,7 @@ use quick_xml::Reader;
 use quick_xml::events::attributes::Attributes;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 
-use crate::dom::{Appender, NotAppended};
+use crate::dom::{Appender, Name, NotAppended};
 use crate::{Document, NodeId, XmlError};
 
 /// Deepest nesting accepted. The deepest element of a valid CIB is about 15 levels down.
@@ -175,22 +175,23 @@ impl Builder {
 }
 
 fn attributes(tree: &mut Appender, id: NodeId, tag: &BytesStart<'_>) -> Result<(), Fault> {
-    let mut at = tag.name().into_inner().len();
-    while let Some((key, value, len)) = tag.get(at..).and_then(usual_attribute) {
-        tree.attribute(id, key, value).map_err(|why| refused(why, key))?;
-        at += len;
+    let mut rest = tag.attributes_raw();
+    while let Some((name, value, after)) = usual_attribute(tree, rest) {
+        tree.attribute(id, name, value).map_err(|why| refused(why, tree.letters(name)))?;
+        rest = after;
     }
     // The appender sees what is there twice.
-    for attribute in Attributes::new(tag, at).with_checks(false) {
+    for attribute in Attributes::new(tag, tag.len() - rest.len()).with_checks(false) {
         let attribute = attribute.map_err(fault)?;
         let key = attribute.key.into_inner();
         let raw: &str = &attribute.value;
         if raw.contains('<') {
             return Err(Fault::Message(format!("'<' in the value of attribute {key}")));
         }
+        let name = tree.name(key).map_err(|why| refused(why, key))?;
         let added = match is_plain(raw) {
-            true => tree.attribute(id, key, raw),
-            false => tree.attribute(id, key, &unescape(raw)?),
+            true => tree.attribute(id, name, raw),
+            false => tree.attribute(id, name, &unescape(raw)?),
         };
         added.map_err(|why| refused(why, key))?;
     }
@@ -205,19 +206,25 @@ fn refused(why: NotAppended, name: &str) -> Fault {
 }
 
 /// An attribute as programs write it: a blank, the name, a value that means what it says. Returns name,
-/// value and the length of all; `None` leaves the matter to the tokeniser. Nearly all are like this, and
+/// value and what comes after; `None` leaves the matter to the tokeniser. Nearly all are like this, and
 /// to look at each byte once takes half the time.
-fn usual_attribute(text: &str) -> Option<(&str, &str, usize)> {
-    let rest = text.strip_prefix(' ')?;
-    let name_len = rest.bytes().position(|byte| matches!(byte, b'=' | b' ' | b'\n' | b'\t' | b'\r'))?;
-    let (name, rest) = rest.split_at_checked(name_len)?;
-    let rest = rest.strip_prefix('=')?;
-    let quote = rest.bytes().next().filter(|byte| !name.is_empty() && matches!(byte, b'"' | b'\''))?;
+fn usual_attribute<'t>(tree: &mut Appender, text: &'t str) -> Option<(Name, &'t str, &'t str)> {
+    let text = text.strip_prefix(' ')?;
+    let (name, rest) = match tree.strip_expected(text) {
+        Some((name, rest)) => (name, rest.strip_prefix('=')?),
+        None => {
+            let ends = |byte| matches!(byte, b'=' | b' ' | b'\n' | b'\t' | b'\r');
+            let (letters, rest) = text.split_at_checked(text.bytes().position(ends)?)?;
+            let rest = rest.strip_prefix('=')?;
+            (tree.name(letters).ok()?, rest)
+        }
+    };
+    let quote = rest.bytes().next().filter(|byte| matches!(byte, b'"' | b'\''))?;
     let rest = rest.get(1..)?;
-    let value_len = rest.bytes().position(|byte| byte == quote || is_special(byte))?;
-    let (value, rest) = rest.split_at_checked(value_len)?;
-    let ends = rest.bytes().next() == Some(quote);
-    ends.then_some((name, value, " =''".len() + name_len + value_len))
+    let len = rest.bytes().position(|byte| byte == quote || is_special(byte))?;
+    let (value, rest) = rest.split_at_checked(len)?;
+    let is_end = rest.bytes().next() == Some(quote);
+    is_end.then_some((name, value, rest.get(1..)?))
 }
 
 /// What has another meaning in a value, or none that is allowed.

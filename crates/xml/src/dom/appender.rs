@@ -54,8 +54,7 @@ impl Appender {
     }
 
     /// Adds an attribute to the last element.
-    pub(crate) fn attribute(&mut self, element: NodeId, name: &str, value: &str) -> Result<(), NotAppended> {
-        let name = self.name(name)?;
+    pub(crate) fn attribute(&mut self, element: NodeId, name: Name, value: &str) -> Result<(), NotAppended> {
         let used = self.by_name.get_mut(name.index()).ok_or(NotAppended::NoName)?;
         if std::mem::replace(&mut used.holder, element) == element {
             return Err(NotAppended::Twice);
@@ -70,7 +69,23 @@ impl Appender {
         Ok(())
     }
 
-    fn name(&mut self, letters: &str) -> Result<Name, NotAppended> {
+    pub(crate) fn letters(&self, name: Name) -> &str {
+        self.doc.names.letters(name)
+    }
+
+    /// Takes off the name that followed the last one before, if the text begins with it and an equals
+    /// sign. Documents repeat themselves: mostly it does.
+    pub(crate) fn strip_expected<'t>(&mut self, text: &'t str) -> Option<(Name, &'t str)> {
+        let name = self.by_name.get(self.last.index())?.next?;
+        let rest = text.strip_prefix(self.doc.names.letters(name))?;
+        if !rest.starts_with('=') {
+            return None;
+        }
+        self.last = name;
+        Some((name, rest))
+    }
+
+    pub(crate) fn name(&mut self, letters: &str) -> Result<Name, NotAppended> {
         let guess = self.by_name.get(self.last.index()).and_then(|used| used.next);
         let name = match guess.filter(|guess| self.doc.names.letters(*guess) == letters) {
             Some(guess) => guess,

@@ -14,7 +14,8 @@ mod tests;
 mod watch;
 
 pub(crate) use appender::{Appender, NotAppended};
-use names::{Name, Names, Wanted};
+pub(crate) use names::Name;
+use names::{Names, Wanted};
 use span::Span;
 pub use watch::Changes;
 use watch::Watch;
