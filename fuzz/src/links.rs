@@ -1,7 +1,7 @@
 //! Two hosts with two links whose datagrams are lost, repeated, damaged and forged, without a key: so
 //! that what is damaged reaches the decoders.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -9,16 +9,14 @@ use knet::{Compression, Config, Destination, Knet, LinkConfig, Method, Policy};
 use totem::Instant;
 
 use crate::input::Input;
+use crate::net::{Party, play};
 
-const STEPS_MAX: usize = 400;
-const QUEUE_MAX: usize = 64;
 const LINKS: u8 = 2;
 
-struct Net {
-    now: Instant,
-    hosts: [Knet; 2],
-    /// Datagrams on their way to each host, with the sender's address.
-    queues: [VecDeque<(SocketAddr, Vec<u8>)>; 2],
+/// A host and its place on the wire.
+struct Host {
+    at: usize,
+    core: Knet,
 }
 
 fn address(host: usize, link: u8) -> SocketAddr {
@@ -49,95 +47,64 @@ fn config(own: usize, policy: Policy, compression: Option<Compression>) -> Confi
     }
 }
 
-impl Net {
-    fn new(choice: u8) -> Option<Net> {
+impl Host {
+    fn new(at: usize, choice: u8, now: Instant) -> Option<Self> {
         let policy = [Policy::Passive, Policy::Active, Policy::RoundRobin][usize::from(choice) % 3];
         let methods = [Method::Zlib, Method::Lz4, Method::Lz4hc, Method::Bzip2, Method::Zstd];
         let method = methods.get(usize::from(choice >> 4)).copied();
-        let now = Instant(1_000_000_000);
-        let host = |own: usize| {
-            let compression = method.map(|method| Compression { method, level: 0, threshold_bytes: 100 });
-            Knet::new(config(own, policy, compression), None, [7; 32], now).ok()
-        };
-        let mut net = Net { now, hosts: [host(0)?, host(1)?], queues: Default::default() };
-        net.drain(0);
-        net.drain(1);
-        Some(net)
+        let compression = method.map(|method| Compression { method, level: 0, threshold_bytes: 100 });
+        let core = Knet::new(config(at, policy, compression), None, [7; 32], now).ok()?;
+        Some(Self { at, core })
+    }
+}
+
+impl Party for Host {
+    /// With the sender's address.
+    type Packet = (SocketAddr, Vec<u8>);
+
+    fn handle(&mut self, now: Instant, (from, bytes): &Self::Packet) {
+        self.core.handle_datagram(now, *from, bytes);
     }
 
-    fn drain(&mut self, at: usize) {
-        let host = &mut self.hosts[at];
-        while let Some(datagram) = host.poll_transmit() {
-            if self.queues[1 - at].len() < QUEUE_MAX {
-                self.queues[1 - at].push_back((address(at, datagram.link), datagram.bytes.to_vec()));
-            }
+    fn drain(&mut self) -> Vec<Self::Packet> {
+        let mut datagrams = Vec::new();
+        while let Some(datagram) = self.core.poll_transmit() {
+            datagrams.push((address(self.at, datagram.link), datagram.bytes.to_vec()));
         }
-        while host.poll_deliver().is_some() {}
-        while host.poll_event().is_some() {}
-        while host.poll_note().is_some() {}
+        while self.core.poll_deliver().is_some() {}
+        while self.core.poll_event().is_some() {}
+        while self.core.poll_note().is_some() {}
+        datagrams
     }
 
-    fn give(&mut self, at: usize, from: SocketAddr, bytes: &[u8]) {
-        self.hosts[at].handle_datagram(self.now, from, bytes);
-        self.drain(at);
+    fn deadline(&self) -> Option<Instant> {
+        self.core.next_deadline()
     }
 
-    fn pass(&mut self, time: Duration) {
-        self.now = self.now.after(time);
-        for at in 0..2 {
-            if self.hosts[at].next_deadline().is_some_and(|due| due <= self.now) {
-                self.hosts[at].handle_timeout(self.now);
-                self.drain(at);
-            }
-        }
+    fn timeout(&mut self, now: Instant) {
+        self.core.handle_timeout(now);
+    }
+
+    fn submit(&mut self, now: Instant, choice: u8, bytes: &[u8]) {
+        let to = if choice == 0 { Destination::Everybody } else { Destination::Host(2) };
+        let _ = self.core.send(now, to, bytes);
+    }
+
+    fn forged(&self, choice: u8, bytes: &[u8]) -> Self::Packet {
+        (address(1 - self.at, choice), bytes.to_vec())
+    }
+
+    fn bytes_mut((_, bytes): &mut Self::Packet) -> &mut [u8] {
+        bytes
     }
 }
 
 pub fn fuzz(data: &[u8]) {
     let mut input = Input(data);
-    let Some(mut net) = Net::new(input.byte()) else { return };
-    for _ in 0..STEPS_MAX {
-        if input.is_empty() {
-            return;
-        }
-        let order = input.byte();
-        let at = usize::from(order & 1);
-        match (order >> 1) % 8 {
-            0 | 1 => {
-                if let Some((from, bytes)) = net.queues[at].pop_front() {
-                    net.give(at, from, &bytes);
-                }
-            }
-            2 => drop(net.queues[at].pop_front()),
-            3 => {
-                if let Some((from, bytes)) = net.queues[at].front().cloned() {
-                    net.give(at, from, &bytes);
-                }
-            }
-            4 => {
-                if let Some((from, mut bytes)) = net.queues[at].pop_front() {
-                    let place = input.number() as usize % bytes.len().max(1);
-                    let value = input.byte();
-                    if let Some(byte) = bytes.get_mut(place) {
-                        *byte ^= value;
-                    }
-                    net.give(at, from, &bytes);
-                }
-            }
-            5 => net.pass(Duration::from_micros(u64::from(input.number() % 4_000_000))),
-            6 => {
-                let bytes = input.bytes();
-                let to = if order & 0x80 == 0 { Destination::Everybody } else { Destination::Host(2) };
-                let _ = net.hosts[at].send(net.now, to, bytes);
-                net.drain(at);
-            }
-            _ => {
-                let from = address(1 - at, order >> 7);
-                let bytes = input.bytes();
-                net.give(at, from, bytes);
-            }
-        }
-    }
+    let choice = input.byte();
+    let now = Instant(1_000_000_000);
+    let (Some(first), Some(second)) = (Host::new(0, choice, now), Host::new(1, choice, now)) else { return };
+    play(now, [first, second], input);
 }
 
 /// What decodes, encodes to the same bytes.

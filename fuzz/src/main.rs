@@ -6,6 +6,7 @@ mod documents;
 mod input;
 mod links;
 mod messages;
+mod net;
 mod ring;
 mod services;
 

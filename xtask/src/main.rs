@@ -4,6 +4,7 @@ mod bench;
 mod edges;
 mod fuzz;
 mod run;
+mod starve;
 mod test;
 
 use std::process::ExitCode;
@@ -17,6 +18,7 @@ cargo xtask COMMAND
   scheduler-random [ARGS…]    decide random clusters beside the reference: [--seeds N] [--reference PATH]
   sim [--seeds N]             simulate clusters with faults, one per seed
   fuzz [NAME…] [--seconds N]  look for inputs that crash a decoder or a core
+  starve [--minutes N]        rings on a starved machine keep their members (10 minutes; needs root)
   bench failover|cli|memory|ring|scheduler|all
                               compare with the reference, side by side (all but scheduler need root)
 ";
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         Some("scheduler-random") => run::cargo_run("simulate", "scheduler-random", rest),
         Some("sim") => run::cargo_run("sim", "sim", rest),
         Some("fuzz") => fuzz::fuzz(rest),
+        Some("starve") => starve::starve(rest),
         Some("bench") => bench::bench(rest),
         // Run by the benchmark in its hosts.
         Some("__cpg") => bench::ring::load::run(rest),

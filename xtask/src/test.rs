@@ -31,6 +31,9 @@ const PACKAGES: &[&str] = &[
     "libcfg-dev",
 ];
 
+/// Seconds on a starved machine; `cargo xtask starve` takes ten minutes.
+const STARVE_SECONDS: u64 = 20;
+
 /// Seconds for each target of the fuzzer.
 const FUZZ_SECONDS: u64 = 10;
 
@@ -51,7 +54,21 @@ pub fn test(arguments: &[String]) -> Result<(), String> {
         crate::run::cargo_run("sim", "sim", &["--seeds".to_owned(), SIMULATIONS.to_owned()])?;
     }
     command("cargo", &["test", "--workspace", "--quiet"])?;
-    if quick { Ok(()) } else { fuzz() }
+    if quick {
+        return Ok(());
+    }
+    starve()?;
+    fuzz()
+}
+
+/// A short time on a starved machine.
+fn starve() -> Result<(), String> {
+    if !is_root() {
+        eprintln!("LEFT OUT: starvation: not root");
+        return Ok(());
+    }
+    eprintln!("\n▸ starve --seconds {STARVE_SECONDS}");
+    crate::starve::starve(&["--seconds".to_string(), STARVE_SECONDS.to_string()])
 }
 
 /// A short look by the fuzzer at each target.

@@ -112,6 +112,8 @@ pub struct Stats {
     pub rx_crypt_packets: u64,
     /// Datagrams that were not authentic, not understood, or not from a known address.
     pub rx_refused_packets: u64,
+    /// Encrypted datagrams that had arrived before: copies sent on lossy links, or old ones sent again.
+    pub rx_repeated_packets: u64,
 }
 
 /// What is wrong with a link that is down.

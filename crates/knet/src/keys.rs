@@ -4,6 +4,16 @@ use std::borrow::Cow;
 
 use crate::crypto::{Crypto, KeyError, Keys, Overhead, Salts};
 
+/// How a packet was protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protection {
+    None,
+    /// Equal packets look equal.
+    Signed,
+    /// No two packets look the same.
+    Salted,
+}
+
 /// Keys in use and in waiting.
 #[derive(Debug)]
 pub(crate) struct KeyRing {
@@ -85,15 +95,17 @@ impl KeyRing {
         }
     }
 
-    /// Opens a packet; `None` if it is not authentic. True: it was protected.
-    pub(crate) fn open<'a>(&self, bytes: &'a [u8]) -> Option<(Cow<'a, [u8]>, bool)> {
+    /// Opens a packet; `None` if it is not authentic.
+    pub(crate) fn open<'a>(&self, bytes: &'a [u8]) -> Option<(Cow<'a, [u8]>, Protection)> {
         let first = self.in_use.unwrap_or(self.newest);
-        for slot in [first, 1 - first] {
-            if let Some(plain) = self.get(slot).and_then(|crypto| crypto.open(bytes)) {
-                return Some((Cow::Owned(plain), true));
+        for crypto in [first, 1 - first].into_iter().filter_map(|slot| self.get(slot)) {
+            if let Some(plain) = crypto.open(bytes) {
+                let is_salted = crypto.overhead().salt > 0;
+                let protection = if is_salted { Protection::Salted } else { Protection::Signed };
+                return Some((Cow::Owned(plain), protection));
             }
         }
-        self.accepts_clear.then_some((Cow::Borrowed(bytes), false))
+        self.accepts_clear.then_some((Cow::Borrowed(bytes), Protection::None))
     }
 
     /// An unpredictable number.

@@ -18,6 +18,7 @@ mod keys;
 mod link;
 mod mtu;
 mod receive;
+mod seen;
 mod state;
 mod window;
 pub mod wire;

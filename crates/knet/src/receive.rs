@@ -9,6 +9,7 @@ use totem::{Instant, Level};
 use crate::compress;
 use crate::event::{Content, Delivery};
 use crate::fragment::Outcome;
+use crate::keys::Protection;
 use crate::link::Change;
 use crate::state::{Knet, OWN_MARK, time_of};
 use crate::wire::{self, Beat, Data, Header, Packet};
@@ -28,7 +29,12 @@ impl Knet {
         if !self.config.any_source && !self.is_known(from) {
             return None;
         }
-        let (plain, was_sealed) = self.keys.open(bytes)?;
+        let (plain, protection) = self.keys.open(bytes)?;
+        let was_sealed = protection != Protection::None;
+        if protection == Protection::Salted && !self.seen.is_new(bytes) {
+            self.stats.rx_repeated_packets += 1;
+            return Some(());
+        }
         let (header, packet) = wire::decode(&plain).ok()?;
         let number = self.source_link(header.node, from, &packet)?;
         let len = u64::try_from(plain.len()).unwrap_or(u64::MAX);

@@ -15,6 +15,7 @@ use crate::host::Host;
 use crate::keys::KeyRing;
 use crate::link::{Change, Link};
 use crate::mtu::Step;
+use crate::seen::Seen;
 use crate::wire::{self, Beat, Data, FRAGMENTS_MAX, Header, MESSAGE_MAX, Packet};
 
 /// Data packets between two pings that carry the sequence to everybody.
@@ -50,6 +51,7 @@ pub struct Knet {
     pub(crate) config: Config,
     pub(crate) hosts: BTreeMap<u16, Host>,
     pub(crate) keys: KeyRing,
+    pub(crate) seen: Seen,
     pub(crate) stats: Stats,
     pub(crate) deliveries: VecDeque<Delivery>,
     transmits: VecDeque<Transmit>,
@@ -80,6 +82,7 @@ impl Knet {
             config: Config { node: config.node, ..Config::default() },
             hosts: BTreeMap::new(),
             keys,
+            seen: Seen::default(),
             stats: Stats::default(),
             deliveries: VecDeque::new(),
             transmits: VecDeque::new(),

@@ -13,6 +13,8 @@ mod world;
 
 pub use options::{Options, QuorumKind};
 
+use std::time::Duration;
+
 use random::Random;
 use world::World;
 
@@ -53,9 +55,26 @@ pub fn replay(seed: u64) -> (Result<Report, Failure>, Vec<String>) {
     (outcome, trace.unwrap_or_default())
 }
 
+/// Runs one ring on starved machines for a time: nobody may leave it.
+///
+/// # Errors
+/// The first violation.
+pub fn endure(seed: u64, nodes: u32, time: Duration) -> Result<Report, Failure> {
+    run_options(seed, Random::new(seed), Options::endurance(nodes, time), None).0
+}
+
 fn run_world(seed: u64, trace: Option<Vec<String>>) -> (Result<Report, Failure>, Option<Vec<String>>) {
     let mut random = Random::new(seed);
     let options = Options::draw(&mut random);
+    run_options(seed, random, options, trace)
+}
+
+fn run_options(
+    seed: u64,
+    random: Random,
+    options: Options,
+    trace: Option<Vec<String>>,
+) -> (Result<Report, Failure>, Option<Vec<String>>) {
     let fail =
         |problem: String, at_ms: u64| Failure { seed, problem, at_ms, options: Box::new(options.clone()) };
     let mut world = match World::new(options.clone(), random) {
@@ -99,7 +118,7 @@ fn play(world: &mut World) -> Result<u64, String> {
     }
     let settled = world.now.since(calm_from);
     // What was on its way when the last node agreed.
-    let rest = world.now.after(std::time::Duration::from_millis(500));
+    let rest = world.now.after(Duration::from_millis(500));
     world.run(rest, |_| false)?;
     world.check_end()?;
     Ok(u64::try_from(settled.as_millis()).unwrap_or(u64::MAX))

@@ -94,6 +94,31 @@ impl Options {
         }
     }
 
+    /// A ring on starved machines: every fifth packet lost, many late by time slices of others, and pauses shorter
+    /// than the token timeout; nothing else.
+    pub(crate) fn endurance(nodes: u32, duration: Duration) -> Self {
+        Self {
+            nodes,
+            strangers: BTreeSet::new(),
+            quorum: if nodes == 2 { QuorumKind::TwoNode } else { QuorumKind::Majority },
+            token_ms: None,
+            send_join_ms: None,
+            loss_per_mille: 200,
+            duplicate_per_mille: 0,
+            delayed_per_mille: 200,
+            latency_max_us: 1000,
+            delay_max_us: 30_000,
+            fault_gap_us: 500_000,
+            message_gap_us: 400_000 * u64::from(nodes),
+            message_max: 2000,
+            faulty: duration,
+            partitions: false,
+            crashes: false,
+            pauses: true,
+            steady: true,
+        }
+    }
+
     pub(crate) fn timing_settings(&self, node: u32) -> TimingSettings {
         // What a stranger has by default must be written out for our own code.
         let default = self.strangers.contains(&node).then_some(REFERENCE_TOKEN_MS);

@@ -11,8 +11,9 @@ use crate::node::{Node, Outgoing, Seen};
 use crate::options::Options;
 use crate::random::Random;
 
-/// Steps that one run may take: a run that spins is a failure.
+/// Steps that one run may take in so much time: a run that spins is a failure.
 const STEPS_MAX: u64 = 400_000;
+const STEPS_MAX_S: u64 = 8;
 
 /// Something that will happen.
 enum Future {
@@ -113,7 +114,8 @@ impl World {
                 return Ok(true);
             }
             self.steps += 1;
-            let most = STEPS_MAX * u64::from(self.options.nodes.div_ceil(6));
+            let time = self.options.faulty.as_secs().div_ceil(STEPS_MAX_S);
+            let most = STEPS_MAX * u64::from(self.options.nodes.div_ceil(6)) * time;
             if self.steps > most {
                 return Err(format!("more than {most} steps: something spins"));
             }

@@ -54,3 +54,17 @@ fn a_seed_replays_exactly() {
     let (a, b) = (sim::run(7).expect("good"), sim::run(7).expect("good"));
     assert_eq!((a.steps, a.deliveries, a.settled_ms), (b.steps, b.deliveries, b.settled_ms));
 }
+
+/// One hour for two and for three nodes: 20 % loss, time slices of others, pauses shorter than the time-out.
+#[test]
+fn an_hour_on_starved_machines_changes_no_membership() {
+    for (seed, nodes) in [(1, 2), (2, 3)] {
+        let report = sim::endure(seed, nodes, std::time::Duration::from_secs(3600));
+        let report = report.unwrap_or_else(|failure| panic!("{failure}"));
+        println!(
+            "{nodes} nodes: {} steps, {} deliveries, {} pauses",
+            report.steps, report.deliveries, report.faults
+        );
+        assert!(report.deliveries > 5000 && report.faults > 5000, "{report:?}");
+    }
+}

@@ -1,5 +1,7 @@
 //! Rings of our daemon and Debian's in network namespaces, with cables that can be cut.
 
+#![allow(dead_code, reason = "each test program uses its part")]
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
@@ -186,6 +188,33 @@ impl Ring {
         text
     }
 
+    /// The address of a node on its first link.
+    pub fn first_address(&self, node: usize) -> String {
+        self.address(node, 0)
+    }
+
+    /// A program on a host of its own at the switch, which sees all frames of the first link.
+    pub fn on_the_wire(&self, program: &Path) -> Command {
+        let switch = format!("{}s", self.prefix);
+        sh(&format!("ip -n {switch} addr replace 10.70.0.66/24 dev br0")).unwrap();
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &switch]).arg(program);
+        command
+    }
+
+    /// The daemon of a node still runs.
+    pub fn is_alive(&mut self, node: usize) -> bool {
+        self.daemons.get_mut(&node).is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// Memory of a node's daemon, in KiB.
+    pub fn memory_kib(&self, node: usize) -> u64 {
+        let pid = self.daemons[&node].id();
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("");
+        line.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0)
+    }
+
     /// A command in the namespaces of a host.
     fn command(&self, node: usize, program: &Path) -> Command {
         let pid = self.hosts[&node].id().to_string();
@@ -358,18 +387,19 @@ impl Load {
 /// The example `cpg_load`, built if need be.
 fn load_program() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM
-        .get_or_init(|| {
-            let mut build = Command::new(env!("CARGO"));
-            build.args(["build", "--quiet", "--package", "corosync", "--example", "cpg_load"]);
-            let dir = Path::new(OURS).parent().unwrap();
-            if dir.ends_with("release") {
-                build.arg("--release");
-            }
-            assert!(build.status().unwrap().success(), "the load program cannot be built");
-            dir.join("examples/cpg_load")
-        })
-        .clone()
+    PROGRAM.get_or_init(|| example("cpg_load")).clone()
+}
+
+/// An example of this crate, built if need be.
+pub fn example(name: &str) -> PathBuf {
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "--package", "corosync", "--example", name]);
+    let dir = Path::new(OURS).parent().unwrap();
+    if dir.ends_with("release") {
+        build.arg("--release");
+    }
+    assert!(build.status().unwrap().success(), "{name} cannot be built");
+    dir.join("examples").join(name)
 }
 
 impl Drop for Ring {

@@ -13,8 +13,9 @@ mod span;
 mod tests;
 mod watch;
 
-pub(crate) use appender::Appender;
-use names::{Name, Names, Wanted};
+pub(crate) use appender::{Appender, NotAppended};
+pub(crate) use names::Name;
+use names::{Names, Wanted};
 use span::Span;
 pub use watch::Changes;
 use watch::Watch;

@@ -136,6 +136,9 @@ fn add_handle(core: &Knet, values: &mut BTreeMap<String, Value>) {
         ("rx_crypt_time_max", 0),
         ("rx_crypt_time_ave", 0),
         ("rx_crypt_packets", stats.rx_crypt_packets),
+        // Ours: what a stranger or a wrong key sends.
+        ("rx_refused_packets", stats.rx_refused_packets),
+        ("rx_repeated_packets", stats.rx_repeated_packets),
     ] {
         values.insert(format!("stats.knet.handle.{name}"), Value::from(value));
     }
