@@ -20,7 +20,8 @@ const BUSY_TURNS: u8 = 3;
 const SOON_NS: u64 = 1_000_000;
 /// Polls in a row without a request that end polling.
 const IDLE_POLLS: u8 = 8;
-/// Polls between two looks for wake-up bytes of a client that does not seem to send any.
+/// Polls between two looks for wake-up bytes of a client of our kind, which sends none while it is polled. The C
+/// library sends one for each request, and waits for room where they are not read away.
 const DRAIN_EVERY: u8 = 16;
 
 /// A client that took nothing for so long does not read; nobody waits for it.
@@ -200,22 +201,17 @@ impl Connection {
         self.request.set_hint(if polled { Hint::Awake } else { Hint::Each });
     }
 
-    /// [`Connection::drain_wakeups`] for a polled connection: rarely, if the client does not send any bytes.
+    /// [`Connection::drain_wakeups`] for a polled connection: rarely, if the client sends no bytes.
     pub(crate) fn drain_if_due(&mut self) -> bool {
         if self.drain_in > 0 {
             self.drain_in -= 1;
             return true;
         }
-        let mut buffer = [0u8; 4096];
-        match sys::socket::receive(&self.socket, &mut buffer) {
-            Ok(0) => false,
-            Ok(_) | Err(Errno::INTR) => true,
-            Err(Errno::AGAIN) => {
-                self.drain_in = DRAIN_EVERY;
-                true
-            }
-            Err(_) => false,
+        // A client of our kind says how it wants to be told of events.
+        if self.event.hint() != Hint::Each {
+            self.drain_in = DRAIN_EVERY;
         }
+        self.drain_wakeups()
     }
 
     /// Reads away the client's wake-up bytes. False: the client has closed its end.

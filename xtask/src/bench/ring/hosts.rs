@@ -14,6 +14,8 @@ const PINGS: u64 = 40;
 const LOAD_MS: &str = "3600";
 /// How long the echo lives.
 const ECHO_MS: &str = "3000";
+/// How long a ring may take to form.
+const FORMATION_MS: &str = "80000";
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Clock ticks per second in /proc (the kernel's user-visible constant).
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -101,7 +103,7 @@ impl Ring {
     /// Starts all engines; gives the time until every node lists all of them.
     pub fn form(&mut self) -> Result<Duration, String> {
         let watchers: Result<Vec<Child>, String> =
-            (1..=self.nodes).map(|number| self.client(number, &["watch", "30000"])).collect();
+            (1..=self.nodes).map(|number| self.client(number, &["watch", FORMATION_MS])).collect();
         let watchers = watchers?;
         let start_ms = sys::clock::monotonic_ms();
         for number in 1..=self.nodes {
