@@ -1,10 +1,10 @@
 //! One operation from start to end: change, counters, checks, patch.
 
 use base::CibError;
-use xml::{Document, Element};
+use xml::{Changes, Document, Element, NodeId};
 
 use crate::ops::{self, OpFailure};
-use crate::patchset::{apply_patchset, make_patchset};
+use crate::patchset::{apply_in_place, make_patchset, make_patchset_since};
 use crate::schema;
 use crate::version::Version;
 
@@ -113,9 +113,14 @@ pub fn query(cib: &Document, section: Option<&str>, options: u32) -> Result<Docu
 /// [`Failure`] with the reason; see [`CibError`].
 pub fn perform(current: &Document, request: &Request<'_>) -> Result<Outcome, Failure> {
     let mut cib = current.clone();
+    cib.watch();
     change(&mut cib, request)?;
     if cib.name(cib.root()) != "cib" {
         return Err(CibError::Invalid.into());
+    }
+    // Nobody could read it again.
+    if cib.size().1 > xml::MAX_BYTES {
+        return Err(CibError::NoSpace.into());
     }
     let feature_set = cib.root_element().attr("crm_feature_set").unwrap_or("");
     if newer_feature_set(feature_set, base::CRM_FEATURE_SET) {
@@ -126,9 +131,12 @@ pub fn perform(current: &Document, request: &Request<'_>) -> Result<Outcome, Fai
     if (new.admin_epoch, new.epoch) < (old.admin_epoch, old.epoch) {
         return Err(CibError::OldData.into());
     }
-    let configuration_changed = is_configuration_change(current, &cib);
+    // What comes after this changes the root only, which is looked at in any case.
+    let changes = cib.unwatch();
+    let changes = changes.as_ref();
+    let configuration_changed = has_other_configuration(current, &cib, changes);
     let keep = request.keep_version || request.operation == Operation::ApplyPatch;
-    if !keep && differs(current, &cib) {
+    if !keep && differs(current, &cib, changes) {
         count(&mut cib, new, configuration_changed);
         if configuration_changed && request.options & crate::options::NO_MTIME == 0 {
             stamp(&mut cib, request);
@@ -143,7 +151,10 @@ pub fn perform(current: &Document, request: &Request<'_>) -> Result<Outcome, Fai
         }
         return Err(Failure { error: CibError::SchemaValidation, details: Some(Box::new(details)) });
     }
-    let patch = make_patchset(current, &cib);
+    let patch = match changes {
+        Some(changes) => make_patchset_since(current, &cib, changes),
+        None => make_patchset(current, &cib),
+    };
     Ok(Outcome { cib, patch, configuration_changed })
 }
 
@@ -158,13 +169,26 @@ fn change(cib: &mut Document, request: &Request<'_>) -> Result<(), Failure> {
         Operation::Erase => ops::erase(cib)?,
         Operation::Bump => ops::bump(cib)?,
         Operation::Upgrade => schema::upgrade(cib)?,
-        Operation::ApplyPatch => apply_patchset(cib, input.ok_or(CibError::Invalid)?)?,
+        Operation::ApplyPatch => apply_in_place(cib, input.ok_or(CibError::Invalid)?)?,
     }
     Ok(())
 }
 
-fn differs(old: &Document, new: &Document) -> bool {
-    old.len() != new.len() || old.to_text() != new.to_text()
+fn differs(old: &Document, new: &Document, changes: Option<&Changes>) -> bool {
+    !is_same(old, old.root(), new, new.root(), changes)
+}
+
+fn is_same(
+    old: &Document,
+    old_node: NodeId,
+    new: &Document,
+    new_node: NodeId,
+    changes: Option<&Changes>,
+) -> bool {
+    match changes {
+        Some(changes) => new.is_same_since(new_node, old, old_node, changes),
+        None => new.is_same(new_node, old, old_node),
+    }
 }
 
 fn count(cib: &mut Document, version: Version, configuration_changed: bool) {
@@ -194,8 +218,16 @@ fn stamp(cib: &mut Document, request: &Request<'_>) {
 
 /// Whether the configuration section differs (attributes of the root do not count).
 pub fn is_configuration_change(old: &Document, new: &Document) -> bool {
-    let part = |cib: &Document| cib.child(cib.root(), "configuration").map(|node| cib.node_to_text(node));
-    part(old) != part(new)
+    has_other_configuration(old, new, None)
+}
+
+fn has_other_configuration(old: &Document, new: &Document, changes: Option<&Changes>) -> bool {
+    let part = |cib: &Document| cib.child(cib.root(), "configuration");
+    match (part(old), part(new)) {
+        (Some(old_part), Some(new_part)) => !is_same(old, old_part, new, new_part, changes),
+        (None, None) => false,
+        _ => true,
+    }
 }
 
 /// Whether the first version ("3.16.1") is newer than the second.
@@ -206,6 +238,9 @@ fn newer_feature_set(theirs: &str, ours: &str) -> bool {
 
 /// Texts have no meaning in a CIB; the reference drops them as well.
 fn strip_text(cib: &mut Document) {
+    if !cib.has_text() {
+        return;
+    }
     let mut at = Some(cib.root());
     let mut texts = Vec::new();
     while let Some(node) = at {

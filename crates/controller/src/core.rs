@@ -116,6 +116,8 @@ pub struct Controller {
     recheck_ms: Option<u64>,
     attribute_waits: Vec<(String, String, u64)>,
     membership_wait_ms: Option<u64>,
+    /// The CIB's node states were put right for the decision that is wanted.
+    has_corrected: bool,
 }
 
 impl Controller {
@@ -148,6 +150,7 @@ impl Controller {
             recheck_ms: None,
             attribute_waits: Vec::new(),
             membership_wait_ms: None,
+            has_corrected: false,
         }
     }
 
@@ -524,12 +527,27 @@ impl Controller {
             || self.membership_wait_ms.is_some()
             || self.peers.next_return_ms().is_some()
             || !self.is_integrated();
-        if !waiting && let Some(reason) = self.wants_decision.take() {
+        if waiting || self.wants_decision.is_none() || self.corrects_node_states(env) {
+            return;
+        }
+        if let Some(reason) = self.wants_decision.take() {
+            self.has_corrected = false;
             self.counter += 1;
             self.scheduling = Some(self.counter);
             self.log(&format!("Asking for decision {}: {reason}", self.counter));
             self.outputs.push_back(Output::Schedule(self.counter));
         }
+    }
+
+    /// A copy of the CIB that was taken over may say that somebody runs who does not. No decision is made on
+    /// that: it is put right first, once for each decision.
+    fn corrects_node_states(&mut self, env: &Env<'_>) -> bool {
+        let wrong = self.wrong_node_states(env);
+        if wrong.is_empty() || std::mem::replace(&mut self.has_corrected, true) {
+            return false;
+        }
+        self.write_node_states(&wrong, "check_join_state");
+        true
     }
 
     fn run_graph(&mut self, env: &Env<'_>) {

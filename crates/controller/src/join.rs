@@ -197,6 +197,19 @@ impl Controller {
         ids.filter(|id| self.peers.0.get(id).is_some_and(|peer| !peer.is_running)).collect()
     }
 
+    /// Nodes that take part according to the CIB and that do not.
+    pub(crate) fn wrong_node_states(&self, env: &Env<'_>) -> Vec<u32> {
+        let states =
+            env.cib.root_element().child("status").into_iter().flat_map(|s| s.children_named("node_state"));
+        let wrong = states.filter_map(|state| {
+            let peer = self.peers.0.get(&state.attr("id")?.parse().ok()?)?;
+            let runs = state.attr("crmd") == Some("online");
+            let is_member = matches!(state.attr("in_ccm"), Some("true" | "1"));
+            ((runs && !peer.is_running) || (is_member && !peer.is_member)).then_some(peer.id)
+        });
+        wrong.collect()
+    }
+
     fn write_cluster_facts(&mut self, env: &Env<'_>) {
         let mut section = Document::new("crm_config");
         let root = section.root();

@@ -3,13 +3,14 @@
 mod background;
 mod run;
 mod start;
+mod statistics;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 
-use engine::{Engine, Map};
+use engine::{Client, Engine, Map};
 use sys::{EventFd, Poller, SignalFd};
 use totem::{Instant, Totem};
 
@@ -17,7 +18,7 @@ use crate::ipc::Servers;
 use crate::log::Logger;
 use crate::settings::Settings;
 use crate::state_dir::StateDir;
-use crate::stats::Counters;
+use crate::stats::{Counters, Misses};
 use crate::transport::Transport;
 
 pub use background::{announce_ready, announce_service, background, is_background, withdraw_service};
@@ -61,11 +62,17 @@ pub struct Daemon {
     /// Messages that the ring has not taken yet.
     waiting: VecDeque<(&'static [u8], Vec<u8>)>,
     backlogged: bool,
+    /// Tokens that wait until the clients have read what is there, and since when.
+    late_tokens: Vec<Vec<u8>>,
+    late_since: Instant,
     /// When the polled clients were last looked at.
     polled_at: Instant,
     flow_stopped: bool,
     lagging: bool,
     counters: Counters,
+    misses: Misses,
+    /// Names of the clients' processes.
+    clients: BTreeMap<Client, String>,
     leaving_since: Option<Instant>,
     exit: Option<Exit>,
     config_file: PathBuf,

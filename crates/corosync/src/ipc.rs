@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::{Client, Map, Service};
-use qb::{ConnId, Credentials, Server, ServerError, ServerEvent, ServerOptions};
+use qb::{ConnId, ConnectionStats, Credentials, Server, ServerError, ServerEvent, ServerOptions};
 
 /// Largest message in either direction.
 const MESSAGE_MAX_BYTES: usize = 8192 * 128;
@@ -148,6 +148,24 @@ impl Servers {
     /// True while a client of cpg that does read cannot keep up.
     pub fn is_lagging(&mut self) -> bool {
         self.server(Service::Cpg).is_some_and(|server| server.is_lagging())
+    }
+
+    /// Bytes that wait for the slowest client of cpg that reads.
+    pub fn unread(&mut self) -> usize {
+        self.server(Service::Cpg).map_or(0, Server::unread)
+    }
+
+    /// Counters of all connections.
+    pub fn stats(&self) -> impl Iterator<Item = (Client, i32, ConnectionStats)> {
+        self.servers.iter().flat_map(|(service, server)| {
+            let service = *service;
+            server.stats().map(move |(conn, pid, stats)| (Client { service, conn: conn.0 }, pid, stats))
+        })
+    }
+
+    /// All counters start anew.
+    pub fn clear_stats(&mut self) {
+        self.servers.iter_mut().for_each(|(_, server)| server.clear_stats());
     }
 
     /// Connections over all servers.

@@ -1,8 +1,9 @@
-//! The statistics map, filled when somebody looks.
+//! The statistics map, filled when somebody looks (cmap_keys(7), `stats.`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use engine::Value;
+use engine::{Client, Value};
+use qb::ConnectionStats;
 use totem::{Instant, Totem};
 
 /// Counters of the daemon itself.
@@ -11,6 +12,62 @@ pub struct Counters {
     pub connections: u64,
     pub closed: u64,
     pub send_failures: u32,
+}
+
+/// Times that the process did not run, the latest first.
+#[derive(Clone, Debug, Default)]
+pub struct Misses(VecDeque<(u64, f32)>);
+
+impl Misses {
+    /// As many as the reference keeps.
+    const MAX: usize = 10;
+
+    /// Notes a pause and when it ended (ms since 1970).
+    pub fn note(&mut self, ended_ms: u64, pause: core::time::Duration) {
+        self.0.truncate(Self::MAX - 1);
+        self.0.push_front((ended_ms, pause.as_secs_f32() * 1000.0));
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Adds the keys `stats.schedmiss.N.*`.
+    pub fn add(&self, values: &mut BTreeMap<String, Value>) {
+        for (index, (ended_ms, delay_ms)) in self.0.iter().enumerate() {
+            values.insert(format!("stats.schedmiss.{index}.timestamp"), Value::from(*ended_ms));
+            values.insert(format!("stats.schedmiss.{index}.delay"), Value::from(*delay_ms));
+        }
+    }
+}
+
+/// Adds the keys of one connection. Its number stands where the reference prints a pointer.
+pub fn add_connection(
+    values: &mut BTreeMap<String, Value>,
+    client: Client,
+    pid: i32,
+    name: &str,
+    stats: &ConnectionStats,
+) {
+    let prefix = format!("stats.ipcs.service{}.{pid}.{:#x}", client.service as u32, client.conn);
+    let sent = stats.events.saturating_sub(u64::from(stats.queued));
+    let mut put = |name: &str, value: Value| {
+        values.insert(format!("{prefix}.{name}"), value);
+    };
+    put("queueing", Value::from(i32::from(stats.queued > 0)));
+    put("queued", Value::from(stats.queued));
+    put("invalid_request", Value::from(0u64));
+    put("overload", Value::from(0u64));
+    put("sent", Value::from(u32::try_from(sent & u64::from(u32::MAX)).unwrap_or(0)));
+    put("procname", Value::from(name));
+    put("requests", Value::from(stats.requests));
+    put("responses", Value::from(stats.responses));
+    put("dispatched", Value::from(stats.events));
+    put("send_retries", Value::from(stats.send_retries));
+    put("recv_retries", Value::from(0u64));
+    put("flow_control", Value::from(u32::from(stats.is_stopped)));
+    put("flow_control_count", Value::from(stats.stops));
 }
 
 /// All values of the statistics map.
@@ -61,10 +118,10 @@ pub fn collect(ring: &Totem, counters: Counters, now: Instant) -> BTreeMap<Strin
     let room = u32::try_from(ring.room()).unwrap_or(u32::MAX);
     put("pg.msg_queue_avail", Value::from(room));
     put("pg.msg_reserved", Value::from(0u32));
+    let (token, consensus) = ring.timeouts();
+    put("relevo.token_ms", Value::from(ms(token)));
+    put("relevo.consensus_ms", Value::from(ms(consensus)));
     put("ipcs.global.active", Value::from(counters.connections));
     put("ipcs.global.closed", Value::from(counters.closed));
-    let pause_ms = u64::try_from(stats.longest_pause.as_millis()).unwrap_or(u64::MAX);
-    put("schedmiss.count", Value::from(stats.pauses));
-    put("schedmiss.longest_ms", Value::from(pause_ms));
     values
 }

@@ -178,6 +178,13 @@ impl Transport {
         }
     }
 
+    /// The statistics of the links start anew.
+    pub fn clear_stats(&mut self) {
+        if let Carrier::Links(links) = &mut self.0 {
+            links.clear_stats();
+        }
+    }
+
     /// Adds the statistics of the links (`stats.knet.*`).
     pub fn add_stats(&self, values: &mut BTreeMap<String, Value>, now: Instant) {
         if let Carrier::Links(links) = &self.0 {

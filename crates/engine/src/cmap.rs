@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use totem::Level;
 
 use crate::map::{Change, Map, TRACK_PREFIX, is_read_only};
-use crate::output::{Client, Ctx, Output};
+use crate::output::{Client, Counters, Ctx, Output};
 use crate::wire::{CsError, Msg, RESPONSE_HEADER, View, align8, length};
 
 const KEY_FIELD: usize = 264;
@@ -191,6 +191,11 @@ fn set(ctx: &mut Ctx<'_>, connection: &Connection, m: View<'_>) -> Option<CsErro
     let len = usize::try_from(m.u64(280)?).ok()?;
     let kind = m.u8(288)?;
     let value = m.bytes(296, len)?;
+    if connection.uses_stats {
+        let Some(counters) = Counters::from_key(&key) else { return Some(CsError::Access) };
+        ctx.out.push_back(Output::ClearStats(counters));
+        return Some(CsError::Ok);
+    }
     Some(code(writable(connection, &key).and_then(|()| ctx.map.set_checked(&key, kind, value))))
 }
 

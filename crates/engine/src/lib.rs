@@ -21,7 +21,7 @@ use totem::{Configuration, Delivery, Event, Instant, Level, RingId};
 
 pub use cfg::{NodeLink, NodeLinks};
 pub use map::{KEY_MAX, KEY_MIN, Map, VALUE_MAX, Value, ValueType, check_key};
-pub use output::{Client, Output, Service};
+pub use output::{Client, Counters, Output, Service};
 pub use reload::config_prefixes;
 pub use wire::CsError;
 

@@ -41,6 +41,36 @@ pub struct Client {
     pub conn: u64,
 }
 
+/// Statistics that are cleared together (keys `stats.clear.*` of cmap).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counters {
+    Links,
+    Clients,
+    Ring,
+    Pauses,
+    All,
+}
+
+impl Counters {
+    /// What a key means; None if it is not one of those.
+    pub(crate) fn from_key(key: &str) -> Option<Self> {
+        Some(match key.strip_prefix("stats.clear.")? {
+            "knet" => Self::Links,
+            "ipc" => Self::Clients,
+            "totem" => Self::Ring,
+            "schedmiss" => Self::Pauses,
+            "all" => Self::All,
+            _ => return None,
+        })
+    }
+
+    /// True if `part` is meant.
+    #[must_use]
+    pub fn has(self, part: Self) -> bool {
+        self == part || self == Self::All
+    }
+}
+
 /// What the driver has to do, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
@@ -70,6 +100,8 @@ pub enum Output {
     ReopenLogs,
     /// Keys under `uidgid.` have changed: others may connect now.
     AccessChanged,
+    /// Statistics are to start anew.
+    ClearStats(Counters),
     /// Keys under `logging.` have changed.
     LoggingChanged,
     /// Store the barrier of expected_votes_tracking durably.

@@ -91,8 +91,9 @@ impl Loss {
     fn copies(self, fragments: u8) -> u8 {
         let Some(lost) = self.one_way() else { return 1 };
         let wanted = Self::WANTED / f64::from(fragments.max(1));
-        let copies = (wanted.ln() / lost.clamp(0.01, 0.9).ln()).ceil();
-        (2..=COPIES_MAX).rev().find(|n| f64::from(*n) <= copies).unwrap_or(1)
+        let lost = lost.clamp(0.01, 0.9);
+        // So many that one less would lose too much.
+        (2..=COPIES_MAX).rev().find(|n| lost.powi(i32::from(*n) - 1) > wanted).unwrap_or(1)
     }
 }
 
@@ -104,7 +105,15 @@ pub(crate) enum Change {
     None,
 }
 
+fn fresh_stats() -> LinkStats {
+    LinkStats { latency_min_us: u32::MAX, ..LinkStats::default() }
+}
+
 impl Link {
+    pub(crate) fn clear_stats(&mut self) {
+        self.stats = fresh_stats();
+    }
+
     pub(crate) fn new(now: Instant, peer: SocketAddr, config: LinkConfig) -> Self {
         Self {
             peer,
@@ -112,7 +121,7 @@ impl Link {
             is_up: false,
             discovery: Discovery::new(peer.is_ipv6()),
             mtu: None,
-            stats: LinkStats { latency_min_us: u32::MAX, ..LinkStats::default() },
+            stats: fresh_stats(),
             pongs: 0,
             latency: Duration::ZERO,
             samples: 0,

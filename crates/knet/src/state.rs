@@ -567,6 +567,14 @@ impl Knet {
         &self.stats
     }
 
+    /// All counters start anew.
+    pub fn clear_stats(&mut self) {
+        self.stats = Stats::default();
+        for link in self.hosts.values_mut().flat_map(|host| host.links.values_mut()) {
+            link.clear_stats();
+        }
+    }
+
     /// All links to all hosts, by host and number.
     #[must_use]
     pub fn links(&self, now: Instant) -> Vec<LinkStatus> {

@@ -23,6 +23,9 @@ const IDLE_POLLS: u8 = 8;
 /// Polls between two looks for wake-up bytes of a client that does not seem to send any.
 const DRAIN_EVERY: u8 = 16;
 
+/// A client that took nothing for so long does not read; nobody waits for it.
+const READS_EVERY_NS: u64 = 20_000_000;
+
 /// Names tried for a connection's directory before giving up.
 const DIRECTORY_ATTEMPTS: u64 = 100;
 
@@ -42,8 +45,26 @@ pub(crate) enum NextRequest {
     Close,
 }
 
+/// Counters of one connection since its start or since they were cleared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionStats {
+    pub requests: u64,
+    pub responses: u64,
+    /// Events, those that wait in the queue included.
+    pub events: u64,
+    /// Messages that did not fit into a ring at once.
+    pub send_retries: u64,
+    /// Times that the client was stopped.
+    pub stops: u64,
+    /// Messages that wait in the queue now.
+    pub queued: u32,
+    pub is_stopped: bool,
+}
+
 #[derive(Debug)]
 pub(crate) struct Connection {
+    pub(crate) pid: i32,
+    counters: ConnectionStats,
     pub(crate) socket: OwnedFd,
     pub(crate) stopped: bool,
     /// The owner looks into the request ring by itself, so the socket is not watched.
@@ -63,6 +84,9 @@ pub(crate) struct Connection {
     pub(crate) queued_bytes: usize,
     /// When something last moved from the queue into a ring, on the monotonic clock.
     pub(crate) moved_ns: u64,
+    /// Where the client was in its ring of events when that was last looked at, and since when.
+    read_at: u32,
+    read_ns: u64,
     /// Wake-up bytes owed to the client because its socket was full.
     owed_wakeups: usize,
 }
@@ -100,6 +124,8 @@ impl Connection {
             event: event_path,
         };
         let connection = Connection {
+            pid: credentials.pid,
+            counters: ConnectionStats::default(),
             socket,
             stopped: false,
             polled: false,
@@ -116,6 +142,8 @@ impl Connection {
             event_queue: VecDeque::new(),
             queued_bytes: 0,
             moved_ns: 0,
+            read_at: 0,
+            read_ns: 0,
             owed_wakeups: 0,
         };
         Ok((connection, reply))
@@ -136,6 +164,7 @@ impl Connection {
             Ok(size) if size >= RequestHeader::BYTES && size <= bytes.len() => {
                 let mut bytes = bytes;
                 bytes.truncate(size);
+                self.counters.requests += 1;
                 NextRequest::Message(bytes)
             }
             _ => NextRequest::Close,
@@ -199,11 +228,42 @@ impl Connection {
         }
     }
 
+    /// Bytes of events that the client has not read, if it does read.
+    pub(crate) fn unread(&mut self, now_ns: u64) -> usize {
+        let (read_at, bytes) = self.event.unread();
+        if bytes == 0 || read_at != self.read_at {
+            self.read_at = read_at;
+            self.read_ns = now_ns;
+        }
+        if now_ns.saturating_sub(self.read_ns) > READS_EVERY_NS { 0 } else { bytes + self.queued_bytes }
+    }
+
+    /// True if at least half of the ring of events is free.
+    pub(crate) fn has_room(&self) -> bool {
+        self.event.is_half_read()
+    }
+
+    pub(crate) fn stats(&self) -> ConnectionStats {
+        let queued = self.response_queue.len() + self.event_queue.len();
+        let queued = u32::try_from(queued).unwrap_or(u32::MAX);
+        ConnectionStats { queued, is_stopped: self.stopped, ..self.counters }
+    }
+
+    pub(crate) fn clear_stats(&mut self) {
+        self.counters = ConnectionStats::default();
+    }
+
     /// Sends or queues a message. `Again`: the queue is over its limit, the client does not read.
     pub(crate) fn send(&mut self, channel: Channel, bytes: &[u8], max_queue: usize) -> Result<(), Error> {
         let queue_is_empty = match channel {
-            Channel::Response => self.response_queue.is_empty(),
-            Channel::Event => self.event_queue.is_empty(),
+            Channel::Response => {
+                self.counters.responses += 1;
+                self.response_queue.is_empty()
+            }
+            Channel::Event => {
+                self.counters.events += 1;
+                self.event_queue.is_empty()
+            }
         };
         if queue_is_empty {
             match self.write(channel, bytes) {
@@ -218,6 +278,7 @@ impl Connection {
             self.moved_ns = sys::clock::monotonic_ns();
         }
         self.queued_bytes += bytes.len();
+        self.counters.send_retries += 1;
         match channel {
             Channel::Response => self.response_queue.push_back(bytes.to_vec()),
             Channel::Event => self.event_queue.push_back(bytes.to_vec()),
@@ -306,6 +367,7 @@ impl Connection {
     }
 
     pub(crate) fn set_flow(&mut self, stop: bool) {
+        self.counters.stops += u64::from(stop && !self.stopped);
         self.stopped = stop;
         self.request.set_flow(u32::from(stop));
     }

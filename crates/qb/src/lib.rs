@@ -13,6 +13,7 @@ mod ring;
 mod server;
 
 pub use client::Client;
+pub use connection::ConnectionStats;
 pub use error::{ConnectError, Error, ServerError};
 pub use header::{RequestHeader, ResponseHeader, Truncated};
 pub use server::{ConnId, Server, ServerEvent, ServerOptions};

@@ -179,6 +179,20 @@ impl Ring {
         free_words as usize * 4
     }
 
+    /// Where the reader is, and how many bytes lie before it.
+    pub(crate) fn unread(&self) -> (u32, usize) {
+        let (Ok(write), Ok(read)) = (self.pointer(WRITE_POINTER), self.pointer(READ_POINTER)) else {
+            return (0, 0);
+        };
+        let words = if write >= read { write - read } else { self.words - read + write };
+        (read, words as usize * 4)
+    }
+
+    /// True if at least half of the ring is free.
+    pub(crate) fn is_half_read(&self) -> bool {
+        self.unread().1 <= self.words as usize * 2
+    }
+
     fn after(&self, pointer: u32, length: usize) -> u32 {
         let words = (CHUNK_HEADER_BYTES + length).div_ceil(4) as u64;
         ((u64::from(pointer) + words) % u64::from(self.words)) as u32

@@ -1,6 +1,6 @@
 //! A service that any number of clients connect to.
 
-use crate::connection::{Channel, Connection, NextRequest};
+use crate::connection::{Channel, Connection, ConnectionStats, NextRequest};
 use crate::error::{Error, ServerError};
 use crate::handshake::{HELLO_BYTES, Hello, Reply};
 use crate::{Credentials, MAX_MESSAGE_BYTES, MIN_MESSAGE_BYTES};
@@ -194,6 +194,16 @@ impl Server {
         self.connections.keys().map(|id| ConnId(*id))
     }
 
+    /// Counters of each connection, with the client's process id.
+    pub fn stats(&self) -> impl Iterator<Item = (ConnId, i32, ConnectionStats)> {
+        self.connections.iter().map(|(id, connection)| (ConnId(*id), connection.pid, connection.stats()))
+    }
+
+    /// All counters start anew.
+    pub fn clear_stats(&mut self) {
+        self.connections.values_mut().for_each(Connection::clear_stats);
+    }
+
     /// Does a bounded amount of work and returns what happened. The descriptor stays readable while more is to do.
     pub fn dispatch(&mut self) -> Vec<ServerEvent> {
         let mut ready = Vec::new();
@@ -282,6 +292,7 @@ impl Server {
 
     /// Tells the clients of the events that were sent quietly.
     pub fn wake_clients(&mut self) {
+        self.refill();
         while let Some(id) = self.unannounced.pop_first() {
             self.wake(id);
         }
@@ -302,6 +313,12 @@ impl Server {
             connection.queued_bytes > LAGGING_BYTES
                 && now_ns.saturating_sub(connection.moved_ns) < LAGGING_FOR_NS
         })
+    }
+
+    /// Bytes of events that wait for the slowest client that reads.
+    pub fn unread(&mut self) -> usize {
+        let now_ns = sys::clock::monotonic_ns();
+        self.connections.values_mut().map(|connection| connection.unread(now_ns)).max().unwrap_or(0)
     }
 
     /// Stops or resumes a client: while stopped its library answers "try again" by itself and no request is taken.
@@ -473,23 +490,45 @@ impl Server {
 
     fn flush_queues(&mut self) {
         self.timer.take();
+        let ids: Vec<u64> = self.queued.iter().copied().collect();
         let mut progress = false;
-        for id in std::mem::take(&mut self.queued) {
-            let Some(connection) = self.connections.get_mut(&id) else { continue };
-            match connection.flush() {
-                Ok(moved) => {
-                    progress |= moved;
-                    if connection.has_queue() {
-                        self.queued.insert(id);
-                    }
-                    self.watch(id);
-                }
-                Err(_) => self.lose(id),
-            }
+        for id in ids {
+            progress |= self.flush_queue(id);
         }
         if !self.queued.is_empty() {
             self.retry = if progress { RETRY_MIN } else { (self.retry * 2).min(RETRY_MAX) };
             let _ = self.timer.set(Some(self.retry));
+        }
+    }
+
+    /// Moves what is queued for a client into its rings. True if there was room for any of it.
+    fn flush_queue(&mut self, id: u64) -> bool {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            self.queued.remove(&id);
+            return false;
+        };
+        match connection.flush() {
+            Ok(moved) => {
+                if !connection.has_queue() {
+                    self.queued.remove(&id);
+                }
+                self.watch(id);
+                moved
+            }
+            Err(_) => {
+                self.lose(id);
+                false
+            }
+        }
+    }
+
+    /// A client that has read most of its ring need not wait for the timer.
+    fn refill(&mut self) {
+        let ids: Vec<u64> = self.queued.iter().copied().collect();
+        for id in ids {
+            if self.connections.get(&id).is_some_and(Connection::has_room) {
+                self.flush_queue(id);
+            }
         }
     }
 

@@ -265,3 +265,84 @@ fn a_flood_of_requests_is_served_in_bounded_turns() {
     assert!(largest <= 64, "{largest}");
     drop(sender.join().unwrap());
 }
+
+/// Collects what clients ask for, however the server gets it.
+fn take_bodies(server: &mut Server, into: &mut Vec<u32>) {
+    let mut events = server.dispatch();
+    events.extend(server.poll_requests(8));
+    for event in events {
+        if let ServerEvent::Request(_, bytes) = event {
+            into.push(u32::from_ne_bytes(bytes[16..20].try_into().unwrap()));
+        }
+    }
+}
+
+#[test]
+fn a_busy_client_is_polled_and_watched_again_when_it_rests() {
+    let name = name();
+    let mut server = Server::bind(&name, ServerOptions::new(10_000)).unwrap();
+    server.set_polling(true);
+    let client = std::thread::spawn(move || {
+        let mut client = Client::connect(&name, 10_000).unwrap();
+        for number in 0..5_000u32 {
+            let request = message(1, &number.to_ne_bytes());
+            while client.send(&request) == Err(Error::Again) {
+                std::thread::yield_now();
+            }
+        }
+        // Long enough to be watched again; the last one must not be overlooked.
+        std::thread::sleep(Duration::from_millis(300));
+        client.send(&message(1, &5_000u32.to_ne_bytes())).unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+    });
+    let mut got = Vec::new();
+    let mut was_polling = false;
+    while got.len() < 5_001 {
+        let wait = if server.is_polling() { Duration::from_micros(50) } else { LONG };
+        was_polling |= server.is_polling();
+        let ready = wait_one(server.fd(), Interest::READ, Some(wait)).unwrap();
+        assert!(ready.is_some() || wait < LONG, "{} requests, then nobody was told of the next", got.len());
+        take_bodies(&mut server, &mut got);
+    }
+    client.join().unwrap();
+    assert!(was_polling);
+    assert_eq!(got, (0..=5_000).collect::<Vec<u32>>());
+}
+
+#[test]
+fn sleeping_clients_are_told_of_every_event() {
+    let name = name();
+    let mut server = Server::bind(&name, ServerOptions::new(10_000)).unwrap();
+    let client = std::thread::spawn(move || {
+        let mut client = Client::connect(&name, 10_000).unwrap();
+        let mut got = 0u32;
+        while got < 3_000 {
+            // Waits only when nothing is there, as a poller would.
+            match client.recv_event(Duration::ZERO).unwrap() {
+                Some(bytes) => {
+                    assert_eq!(bytes[24..28], got.to_ne_bytes());
+                    got += 1;
+                }
+                None => {
+                    let ready = wait_one(client.event_fd(), Interest::READ, Some(LONG)).unwrap();
+                    assert!(ready.is_some(), "event {got} was not told of");
+                }
+            }
+        }
+    });
+    let conn = loop {
+        wait_one(server.fd(), Interest::READ, Some(LONG)).unwrap();
+        if let Some(ServerEvent::Connected(conn, _)) = server.dispatch().into_iter().next() {
+            break conn;
+        }
+    };
+    for number in 0..3_000u32 {
+        let mut event = qb::ResponseHeader { id: 1, size: 28, error: 0 }.encode().to_vec();
+        event.extend(number.to_ne_bytes());
+        server.event(conn, &event).unwrap();
+        if number.is_multiple_of(7) {
+            std::thread::sleep(Duration::from_micros(u64::from(number % 5) * 30));
+        }
+    }
+    client.join().unwrap();
+}

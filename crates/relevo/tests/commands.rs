@@ -35,7 +35,12 @@ fn run(case: &Case, format: Format, group: &Group, suite: &Path) -> (String, i32
     let command = format.command(case.command).replace("DATA", &suite.to_string_lossy());
     let mut words = split(&command).into_iter();
     let mut process = Command::new(PROGRAM);
-    process.args([words.next().unwrap()]).args(words);
+    process.arg(words.next().unwrap());
+    // `@FILE`: its content.
+    process.args(words.map(|word| match word.strip_prefix('@') {
+        Some(file) => std::fs::read_to_string(suite.join(file)).unwrap(),
+        None => word,
+    }));
     process.env("LC_ALL", "C").env("TZ", "UTC").env_remove("CIB_file");
     if let Some(file) = group.cib {
         process.env("CIB_file", if file == "-" { "-".into() } else { suite.join(file) });
@@ -107,4 +112,9 @@ fn crm_mon() {
 #[test]
 fn crm_simulate() {
     check(cases::CRM_SIMULATE);
+}
+
+#[test]
+fn crm_verify() {
+    check(cases::CRM_VERIFY);
 }

@@ -83,6 +83,8 @@ pub struct Config {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
     Notice,
+    /// A warning that says nothing about the configuration: what a decision had to do.
+    Situation,
     Warning,
     Error,
 }
@@ -240,6 +242,11 @@ impl Cluster {
 
     pub(crate) fn warn(&mut self, text: impl Into<String>) {
         self.messages.push(Message { level: Level::Warning, text: text.into() });
+    }
+
+    /// A warning that says nothing about the configuration.
+    pub(crate) fn situation(&mut self, text: impl Into<String>) {
+        self.messages.push(Message { level: Level::Situation, text: text.into() });
     }
 
     /// The effective time, in seconds since 1970 UTC.

@@ -144,7 +144,7 @@ impl Cluster {
             if have_managed && self.nodes[node].unclean && self.can_fence(Some(node)) {
                 let action = self.fence_op(node, None, false, Some("node is unclean"), false);
                 let text = format!("Scheduling node {} for fencing", self.nodes[node].name);
-                self.warn(text);
+                self.situation(text);
                 self.order_vs_fencing(action);
                 if is_dc {
                     dc_down = Some(action);

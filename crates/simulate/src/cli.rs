@@ -382,8 +382,8 @@ fn run(args: &Args, command: &str, live: Live<'_>) -> Result<ExitCode, Failure> 
         return show(args, &text).map(|()| ExitCode::OK);
     }
     let cib = Arc::new(usable(load(&args.source, live)?)?);
-    let run =
-        sim::run_shared(cib.clone(), &args.request).map_err(|e| Failure(ExitCode::DATAERR, e.to_string()))?;
+    let run = sim::run_in_main(cib.clone(), &args.request)
+        .map_err(|e| Failure(ExitCode::DATAERR, e.to_string()))?;
     save_all(args, &cib, &run)?;
     let mut stderr = std::io::stderr().lock();
     for line in &run.errors {

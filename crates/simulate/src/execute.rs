@@ -193,6 +193,7 @@ impl<'a> Run<'a> {
             node: node.to_string(),
             exit: target,
             target,
+            reason: "",
             when_s: self.when_s,
             params,
         };

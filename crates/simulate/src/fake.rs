@@ -32,6 +32,8 @@ pub struct Outcome {
     pub node: String,
     pub exit: i32,
     pub target: i32,
+    /// Only results that were asked for say why they are there.
+    pub reason: &'static str,
     /// Seconds since 1970.
     pub when_s: i64,
     pub params: BTreeMap<Str, Str>,
@@ -249,7 +251,7 @@ impl Fake {
             ("crm_feature_set", base::CRM_FEATURE_SET.to_string()),
             ("transition-magic", format!("0:{exit};{transition}")),
             ("transition-key", transition),
-            ("exit-reason", String::new()),
+            ("exit-reason", outcome.reason.to_string()),
             ("on_node", outcome.node.clone()),
             ("call-id", call.to_string()),
             ("rc-code", exit.to_string()),

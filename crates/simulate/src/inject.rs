@@ -128,6 +128,7 @@ fn inject_op(spec: &str, cib: &mut Fake, cluster: &Cluster, when_s: i64) -> Resu
         interval_ms,
         node: node.to_string(),
         exit: exit as i32,
+        reason: "Simulated action result",
         when_s,
         ..Outcome::default()
     };

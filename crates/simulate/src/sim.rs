@@ -16,6 +16,11 @@ use xml::Document;
 const NOT_VALIDATED: &str = "Schema validation of configuration is disabled (support for validate-with set to \
     \"none\" is deprecated and will be removed in a future release)";
 
+/// Most elements of a CIB that is decided on without a large stack.
+const SHALLOW_ELEMENTS: usize = 300;
+/// Most instances of a clone or bundle in such a CIB.
+const SHALLOW_INSTANCES: u32 = 8;
+
 /// What to do in a run.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
@@ -136,6 +141,32 @@ pub fn run(cib: &Document, request: &Request) -> Result<Run, scheduler::Error> {
 pub fn run_shared(cib: Arc<Document>, request: &Request) -> Result<Run, scheduler::Error> {
     scheduler::check_input(&cib)?;
     Ok(scheduler::with_deep_stack(|| run_here(cib, request)))
+}
+
+/// As [`run_shared`], for a process that does nothing else: a small CIB is decided on in its main thread,
+/// as making another one takes longer than the decision.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_in_main(cib: Arc<Document>, request: &Request) -> Result<Run, scheduler::Error> {
+    if !is_shallow(&cib) {
+        return run_shared(cib, request);
+    }
+    scheduler::check_input(&cib)?;
+    Ok(run_here(cib, request))
+}
+
+/// Whether orderings cannot be chained deeper than the usual stack of 8 MiB bears: there are few
+/// resources, and none of them has many instances.
+fn is_shallow(cib: &Document) -> bool {
+    cib.len() <= SHALLOW_ELEMENTS
+        && cib.root_element().descendants().all(|element| {
+            let instances = match element.attr("name") {
+                Some("clone-max" | "clone-node-max") => element.attr("value"),
+                _ => element.attr("replicas"),
+            };
+            instances.is_none_or(|text| text.parse::<u32>().is_ok_and(|count| count <= SHALLOW_INSTANCES))
+        })
 }
 
 fn run_here(mut cib: Arc<Document>, request: &Request) -> Run {

@@ -10,8 +10,10 @@ mod cibadmin;
 mod misc;
 mod mon;
 mod node;
+mod report;
 mod resource;
 pub mod session;
+mod verify;
 mod what_if;
 
 use std::ffi::OsString;
@@ -25,7 +27,7 @@ pub const ENTRIES: &[(&str, Entry)] = &[
     ("cibadmin", cibadmin::main),
     ("crm_mon", mon::main),
     ("crm_resource", resource::main),
-    ("crm_verify", misc::crm_verify),
+    ("crm_verify", verify::crm_verify),
     ("crm_node", node::crm_node),
     ("crmadmin", node::crmadmin),
     ("crm_attribute", attribute::crm_attribute),

@@ -1,124 +1,13 @@
-//! `crm_verify`, `crm_error`, `crm_diff`.
+//! `crm_error`, `crm_diff`.
 
 use std::ffi::OsString;
 use std::io::Read;
 
 use base::{CibError, ExitCode};
-use scheduler::Level;
 use xml::Document;
 
 use crate::options::{Parsed, Tool, Value, opt, start};
-use crate::{err, out, out_raw, session};
-
-const VERIFY: Tool = Tool {
-    name: "crm_verify",
-    about: "Check a configuration for syntax and sense.",
-    rest: "",
-    groups: &[
-        (
-            "Data sources",
-            &[
-                opt("live-check", Some('L'), Value::None, "The running cluster's configuration"),
-                opt("xml-file", Some('x'), Value::Required("FILE"), "A file"),
-                opt("xml-pipe", Some('p'), Value::None, "Standard input"),
-                opt("xml-text", Some('X'), Value::Required("TEXT"), "This text"),
-            ],
-        ),
-        (
-            "Additional options",
-            &[
-                opt("save-xml", Some('S'), Value::Required("FILE"), "Save what was checked"),
-                opt("output-as", None, Value::Required("FORMAT"), ""),
-            ],
-        ),
-    ],
-};
-
-pub fn crm_verify(arguments: Vec<OsString>) -> i32 {
-    start(&VERIFY, arguments, |parsed| verify(parsed).err().unwrap_or(ExitCode::OK))
-}
-
-fn source(parsed: &Parsed) -> Result<Document, ExitCode> {
-    let bytes = if let Some(path) = parsed.value("xml-file") {
-        std::fs::read(path).map_err(|error| {
-            err(&format!("crm_verify: Couldn't read {path}: {error}"));
-            ExitCode::NOINPUT
-        })?
-    } else if let Some(text) = parsed.value("xml-text") {
-        text.as_bytes().to_vec()
-    } else if parsed.has("xml-pipe") {
-        let mut bytes = Vec::new();
-        // What could not be read is not there: the parser says so.
-        let _ = std::io::stdin().lock().take(xml::MAX_BYTES as u64).read_to_end(&mut bytes);
-        bytes
-    } else if parsed.has("live-check") {
-        let loaded = crate::open_cib("crm_verify").and_then(|mut cib| cib.query(None, 0));
-        return loaded.map_err(|_| {
-            err("crm_verify: CIB query failed: Input file not available");
-            ExitCode::NOINPUT
-        });
-    } else {
-        err("crm_verify: No configuration source specified.  Use --help for usage information.");
-        return Err(ExitCode::ERROR);
-    };
-    let doc = Document::parse_bytes(&bytes).map_err(|error| {
-        err(&format!("crm_verify: Couldn't parse input: {error}"));
-        ExitCode::DATAERR
-    })?;
-    if doc.name(doc.root()) != "cib" {
-        err("crm_verify: This tool can only check complete configurations (those starting with <cib>).");
-        return Err(ExitCode::DATAERR);
-    }
-    Ok(doc)
-}
-
-fn verify(parsed: &Parsed) -> Result<(), ExitCode> {
-    let doc = source(parsed)?;
-    if let Some(path) = parsed.value("save-xml") {
-        std::fs::write(path, doc.to_pretty()).map_err(|error| {
-            err(&format!("crm_verify: Could not save XML to {path}: {error}"));
-            ExitCode::CANTCREAT
-        })?;
-    }
-    let verbose = parsed.count("verbose");
-    let faults: Vec<String> = cib::schema::validate(&doc)
-        .err()
-        .map(|f| f.iter().map(ToString::to_string).collect())
-        .unwrap_or_default();
-    if !faults.is_empty() && verbose > 0 {
-        faults.iter().for_each(|f| err(&format!("(validate) \terror: {f}")));
-        err("(main) \terror: CIB did not pass schema validation");
-    }
-    let found = match scheduler::schedule(&doc, &session::options()) {
-        Ok(decision) => decision.cluster.messages,
-        Err(error) => {
-            err(&format!("crm_verify: {error}"));
-            return Err(ExitCode::CONFIG);
-        }
-    };
-    let errors = found.iter().filter(|m| m.level == Level::Error).count() + faults.len();
-    let warnings = found.iter().filter(|m| m.level == Level::Warning).count();
-    if verbose > 0 {
-        for message in &found {
-            let word = match message.level {
-                Level::Error => "error",
-                Level::Warning => "warning",
-                Level::Notice if verbose > 1 => "notice",
-                Level::Notice => continue,
-            };
-            err(&format!("(unpack_resources) \t{word}: {}", message.text));
-        }
-    }
-    if errors == 0 && warnings == 0 {
-        return Ok(());
-    }
-    let what = if errors > 0 { "Errors" } else { "Warnings" };
-    err(&format!("crm_verify: {what} found during check: config not valid"));
-    if verbose == 0 {
-        err("-V may provide more details");
-    }
-    Err(ExitCode::CONFIG)
-}
+use crate::{err, out, out_raw};
 
 const ERROR: Tool = Tool {
     name: "crm_error",

@@ -21,6 +21,7 @@ impl Totem {
         self.consensus = BTreeSet::from([self.me]);
         self.state = State::Gather;
         self.held = false;
+        self.in_hand = None;
         self.send_join();
         for timer in
             [Timer::Retransmit, Timer::Token, Timer::Warning, Timer::Merge, Timer::Hold, Timer::Nudge]

@@ -46,6 +46,7 @@ impl Totem {
         self.retrans_flg_count = 0;
         self.rotations = 0;
         self.held = false;
+        self.in_hand = None;
         self.restart_token_timer();
         self.restart_retransmit_timer();
         self.state = State::Recovery;

@@ -20,6 +20,9 @@ const SEND_QUEUE_BYTES: usize = 4 * MESSAGE_MAX;
 const LOOPBACK_BATCH: usize = 64;
 /// Timers that one call fires.
 const TIMER_BATCH: usize = 32;
+/// Share of the token timeout that all nodes together may keep the token back, and the most for one of them.
+const SPARE_SHARE: u32 = 8;
+const SPARE_MAX: Duration = Duration::from_millis(1);
 /// How long a probe's answer is awaited.
 const PROBE_WINDOW: Duration = Duration::from_millis(100);
 
@@ -98,6 +101,8 @@ pub struct Totem {
     pub(crate) retrans_flg_count: u32,
     pub(crate) rotations: u32,
     pub(crate) held: bool,
+    /// The token that we hold and have not sent yet.
+    pub(crate) in_hand: Option<wire::OrfToken>,
     pub(crate) last_sent: u32,
     pub(crate) last_backlog: u32,
     pub(crate) backlog: u32,
@@ -178,6 +183,7 @@ impl Totem {
             retrans_flg_count: 0,
             rotations: 0,
             held: false,
+            in_hand: None,
             last_sent: 0,
             last_backlog: 0,
             backlog: 0,
@@ -444,6 +450,19 @@ impl Totem {
         u32::try_from(waiting).is_ok_and(|waiting| waiting < self.window().1)
     }
 
+    /// The token and consensus timeouts that hold now: with the members and candidates of this moment.
+    #[must_use]
+    pub fn timeouts(&self) -> (Duration, Duration) {
+        (self.token_timeout(), self.consensus_timeout())
+    }
+
+    /// How long one node may keep the token back for a good reason: all of them may at once.
+    #[must_use]
+    pub fn spare_time(&self) -> Duration {
+        let nodes = u32::try_from(self.memb.len()).unwrap_or(u32::MAX).max(1);
+        (self.token_timeout() / SPARE_SHARE / nodes).min(SPARE_MAX)
+    }
+
     /// True while the token goes round without pause.
     #[must_use]
     pub fn is_rotating(&self) -> bool {
@@ -592,6 +611,11 @@ impl Totem {
     #[must_use]
     pub fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// All counters start anew.
+    pub fn clear_stats(&mut self) {
+        self.stats = Stats::default();
     }
 
     /// Time since the token was here last.

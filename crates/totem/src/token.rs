@@ -1,5 +1,6 @@
 //! The rotating token: total order, retransmission, flow control, holding.
 
+use core::time::Duration;
 use std::sync::Arc;
 
 use crate::RingId;
@@ -40,16 +41,46 @@ impl Totem {
     }
 
     fn resend_token(&mut self) {
+        self.in_hand = None;
         if let Some(bytes) = self.token_copy.clone() {
             self.stats.orf_token_tx += 1;
             self.unicast_bytes(self.next_hop, bytes);
         }
     }
 
+    /// The held token goes on: with our messages, if there are any and nobody has seen it yet.
     pub(crate) fn release_held_token(&mut self) {
-        if matches!(self.state, State::Operational | State::Recovery) {
-            self.resend_token();
+        if !matches!(self.state, State::Operational | State::Recovery) {
+            return;
         }
+        match self.in_hand.take() {
+            Some(token) if self.state == State::Operational => self.use_held_token(token),
+            _ => self.resend_token(),
+        }
+    }
+
+    /// As if the token came only now.
+    fn use_held_token(&mut self, mut token: OrfToken) {
+        self.flush_packer();
+        let mut allowed = self.allowed_messages(&token);
+        if self.window_is_full(allowed, token.seq) {
+            allowed = 0;
+        }
+        let sent = self.send_queued(&mut token, allowed);
+        if sent == 0 {
+            self.resend_token();
+            return;
+        }
+        self.held = false;
+        self.update_flow_control(&mut token, sent);
+        self.update_token_aru(&mut token);
+        let bytes = wire::encode(self.native_header(), &Packet::OrfToken(token), &[]);
+        self.stats.orf_token_tx += 1;
+        self.send_token_bytes(bytes.into(), true);
+        self.deliver(false, self.high_seq);
+        self.start_nudge_timer();
+        self.restart_token_timer();
+        self.restart_retransmit_timer();
     }
 
     pub(crate) fn send_token_bytes(&mut self, bytes: Arc<[u8]>, forward: bool) {
@@ -63,13 +94,18 @@ impl Totem {
         self.ring.rep == self.me
     }
 
-    /// Something to send: a held token must move on.
+    /// Something to send: a held token must move on. Who holds it himself tells nobody and lets it go at the next
+    /// call of [`Totem::handle_timeout`], with all that was queued until then.
     pub(crate) fn cancel_hold(&mut self) {
         if !self.held {
             return;
         }
         self.held = false;
         self.seq_unchanged = 0;
+        if self.in_hand.is_some() {
+            self.timers.start(Timer::Hold, self.now, Duration::ZERO);
+            return;
+        }
         self.stats.token_hold_cancel_tx += 1;
         self.broadcast(self.native_header(), &Packet::HoldCancel(self.ring));
         if self.is_rep() {
@@ -193,6 +229,7 @@ impl Totem {
             self.advance_recovery(&mut token);
         }
         let forward = !(self.is_rep() && self.held);
+        self.in_hand = (!forward).then(|| token.clone());
         let bytes = wire::encode(self.native_header(), &Packet::OrfToken(token), &[]);
         if forward {
             self.stats.orf_token_tx += 1;
@@ -402,5 +439,69 @@ impl Totem {
         if self.state == State::Operational {
             self.deliver(false, self.high_seq);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Instant;
+    use crate::{Config, Event, Timing, TimingSettings};
+
+    const GROUP: &[u8] = b"a";
+
+    /// Drains a member without peers; returns the payloads that it delivered.
+    fn drain(ring: &mut Totem) -> Vec<Vec<u8>> {
+        let mut delivered = Vec::new();
+        while let Some(event) = ring.poll_event() {
+            match event {
+                Event::Configuration(configuration) if !configuration.transitional => {
+                    ring.synchronised(configuration.ring);
+                }
+                Event::Delivery(delivery) => delivered.push(delivery.payload),
+                Event::Configuration(_) => {}
+            }
+        }
+        while ring.poll_transmit().is_some() || ring.poll_note().is_some() {}
+        delivered
+    }
+
+    /// A ring of one member that has nothing to do and holds its token.
+    fn resting() -> (Totem, Instant) {
+        let timing = Timing::derive(&TimingSettings::default(), 1).expect("the defaults are valid");
+        let mut now = Instant(1_000_000_000);
+        let mut ring = Totem::new(Config::new(1, timing), 0, now);
+        while ring.in_hand.is_none() {
+            drain(&mut ring);
+            now = now.max(ring.poll_timeout().expect("a ring always waits for something"));
+            ring.handle_timeout(now);
+        }
+        drain(&mut ring);
+        (ring, now)
+    }
+
+    #[test]
+    fn a_held_token_takes_all_messages_of_the_turn_at_once() {
+        let (mut ring, now) = resting();
+        assert!(ring.poll_timeout().is_some_and(|at| at > now));
+        ring.send(now, GROUP, &[b"one"]).expect("there is room");
+        ring.send(now, GROUP, &[b"two"]).expect("there is room");
+        assert_eq!(ring.poll_timeout(), Some(now), "no time passes");
+        ring.handle_timeout(now);
+        assert_eq!(drain(&mut ring), [b"one".to_vec(), b"two".to_vec()]);
+        assert!(ring.in_hand.is_none());
+        let before = ring.last_token_seq;
+        ring.handle_timeout(now);
+        assert_ne!(ring.last_token_seq, before, "the token that went on is a valid one");
+    }
+
+    #[test]
+    fn a_token_that_others_may_have_seen_is_not_changed() {
+        let (mut ring, now) = resting();
+        ring.retransmit_due();
+        let sent = ring.token_copy.clone();
+        ring.held = true;
+        ring.send(now, GROUP, &[b"one"]).expect("there is room");
+        assert_eq!(ring.token_copy, sent);
     }
 }

@@ -34,10 +34,6 @@ const LOOK: Duration = Duration::from_micros(200);
 /// The same, once a run is long; then its memory is looked at as well.
 const LONG_LOOK: Duration = Duration::from_millis(20);
 
-/// A running cluster with more pairs than this has a CIB that no one reads: every resource has a history
-/// on every node.
-const MAX_RUNNING_PAIRS: usize = 100_000;
-
 /// Measures memory: prints the peak in kilobytes.
 const TIME: &str = "/usr/bin/time";
 
@@ -152,10 +148,6 @@ fn table(ours: &Path, dir: &Path) -> Result<String, String> {
     for kind in Kind::ALL {
         let mut tired = vec![false; programs.len()];
         for (nodes, primitives) in SIZES {
-            if kind == Kind::Lost && nodes * primitives > MAX_RUNNING_PAIRS {
-                eprintln!("LEFT OUT: {nodes} × {primitives}, {}: hundreds of megabytes of XML", kind.text());
-                continue;
-            }
             let file = dir.join("case").join("cib.xml");
             make(&programs, &file, kind, Shape { nodes, primitives, clones: kind == Kind::Clones })?;
             let _ = write!(text, "| {nodes} × {primitives}, {} |", kind.text());

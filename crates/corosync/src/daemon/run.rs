@@ -11,14 +11,18 @@ use super::{Daemon, Exit, now};
 use crate::ipc::ClientEvent;
 use crate::log::LogConfig;
 use crate::settings::{Settings, Transport};
-use crate::stats;
 
 /// The loop looks at the clock at least this often.
 const WAIT_MAX: Duration = Duration::from_secs(1);
+const NANOS_PER_MS: u64 = 1_000_000;
 /// How long the last messages of a leaving daemon may take.
 const LEAVE_LIMIT: Duration = Duration::from_millis(500);
 /// Clients that are polled are looked at this often at least.
 const POLL_EVERY: Duration = Duration::from_millis(1);
+/// What a client that reads may have unread before the token waits for it: what comes next would only lie behind
+/// that. How often it is looked at then.
+const UNREAD_MAX: usize = 256 * 1024;
+const UNREAD_EVERY: Duration = Duration::from_micros(100);
 /// Use of the send queue above which clients wait, and below which they go on, in percent.
 const QUEUE_HIGH_PERCENT: usize = 70;
 const QUEUE_LOW_PERCENT: usize = 30;
@@ -45,6 +49,7 @@ impl Daemon {
             self.engine.poll_timeout(),
             self.transport.next_deadline(),
             self.leave_deadline(),
+            (!self.late_tokens.is_empty()).then(|| now().after(UNREAD_EVERY)),
         ];
         let next = deadlines.into_iter().flatten().chain(self.poll_deadline()).min();
         next.map_or(WAIT_MAX, |at| at.since(now()).min(WAIT_MAX))
@@ -60,10 +65,17 @@ impl Daemon {
 
     fn turn(&mut self, ready: &[Ready]) {
         let now = now();
-        let paused = self.ring.handle_wakeup(now).is_some();
+        let pause = self.ring.handle_wakeup(now);
+        if let Some(pause) = pause {
+            self.misses.note(sys::clock::realtime_ns() / NANOS_PER_MS, pause);
+        }
+        let paused = pause.is_some();
+        // What clients have to say now goes with the token that may be here now.
+        self.serve_all(now, ready);
         if paused || ready.iter().any(|event| event.token == TOKEN_RING) {
             self.receive(now, paused);
         }
+        self.use_late_tokens(now);
         if self.transport.next_deadline().is_some_and(|at| at <= now) {
             for node in self.transport.handle_timeout(now) {
                 self.ring.peer_unreachable(now, node);
@@ -76,6 +88,21 @@ impl Daemon {
             self.engine.handle_timeout(now);
         }
         self.settle(now);
+        if self.poll_deadline().is_some_and(|at| at <= now) {
+            self.poll_clients(now);
+        }
+        self.settle(now);
+        if self.ring.poll_timeout().is_some_and(|at| at <= now) {
+            // What the clients had to say lets a held token go.
+            self.ring.handle_timeout(now);
+            self.settle(now);
+        }
+        self.watch_queue(now);
+        self.servers.wake_clients();
+        self.finish_leaving(now);
+    }
+
+    fn serve_all(&mut self, now: Instant, ready: &[Ready]) {
         for event in ready {
             match event.token {
                 TOKEN_SIGNALS => self.take_signals(now),
@@ -87,20 +114,17 @@ impl Daemon {
                 }
             }
         }
-        if self.poll_deadline().is_some_and(|at| at <= now) {
-            self.poll_clients(now);
-        }
-        self.settle(now);
-        self.watch_queue(now);
-        self.servers.wake_clients();
-        self.finish_leaving(now);
     }
 
     fn receive(&mut self, now: Instant, everything: bool) {
         let received = self.transport.receive(now, everything);
         for packet in received.packets {
             if totem::wire::is_token(&packet) {
-                self.poll_clients(now);
+                if self.late_tokens.is_empty() {
+                    self.late_since = now;
+                }
+                self.late_tokens.push(packet);
+                continue;
             }
             self.ring.handle_packet(now, &packet);
             self.settle(now);
@@ -112,6 +136,26 @@ impl Daemon {
         if received.has_new_way {
             self.ring.peer_reachable(now);
         }
+    }
+
+    /// Hands the token to the ring, at once or when the clients have read most of what they have got.
+    fn use_late_tokens(&mut self, now: Instant) {
+        if self.late_tokens.is_empty() {
+            return;
+        }
+        self.servers.wake_clients();
+        let is_over = now >= self.late_since.after(self.ring.spare_time());
+        if !is_over && self.servers.unread() > UNREAD_MAX {
+            return;
+        }
+        for packet in core::mem::take(&mut self.late_tokens) {
+            // The messages are on their way to sleeping clients while the token is dealt with.
+            self.servers.wake_clients();
+            self.poll_clients(now);
+            self.ring.handle_packet(now, &packet);
+            self.settle(now);
+        }
+        self.servers.wake_clients();
     }
 
     /// Moves everything between the cores until they are quiet. Each event of the ring is handled
@@ -176,6 +220,7 @@ impl Daemon {
                 Output::ActivateKey => self.transport.activate_key(now),
                 Output::ForgetOldKey => self.transport.forget_old_key(),
                 Output::ReopenLogs => self.logger.reopen(),
+                Output::ClearStats(what) => self.clear_stats(what),
                 Output::AccessChanged => self.servers.refresh_access(self.engine.map()),
                 Output::LoggingChanged => {
                     let config = LogConfig::from_map(self.engine.map(), self.options.foreground);
@@ -255,6 +300,7 @@ impl Daemon {
         for event in events {
             match event {
                 ClientEvent::Connected(client) => {
+                    self.remember_client(client);
                     self.engine.handle_connect(client);
                     if self.flow_stopped || self.backlogged || self.lagging {
                         self.update_flow();
@@ -271,19 +317,12 @@ impl Daemon {
                 }
                 ClientEvent::Disconnected(client) => {
                     self.counters.closed += 1;
+                    self.clients.remove(&client);
                     self.engine.handle_disconnect(now, client);
                 }
             }
-            self.settle(now);
         }
-    }
-
-    fn refresh_stats(&mut self, now: Instant) {
-        self.counters.connections = u64::try_from(self.servers.connections()).unwrap_or(u64::MAX);
-        self.counters.send_failures = self.transport.send_failures();
-        let mut values = stats::collect(&self.ring, self.counters, now);
-        self.transport.add_stats(&mut values, now);
-        self.engine.set_stats(values);
+        self.settle(now);
     }
 
     // ---- reload

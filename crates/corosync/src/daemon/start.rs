@@ -1,6 +1,6 @@
 //! From the command line and the configuration file to a running daemon.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::ipc::Servers;
 use crate::log::{LogConfig, Logger};
 use crate::settings::{Settings, SettingsError};
 use crate::state_dir::StateDir;
-use crate::stats::Counters;
+use crate::stats::{Counters, Misses};
 use crate::transport::{Transport, TransportError};
 
 /// Bytes of the largest configuration file.
@@ -210,10 +210,14 @@ impl Parts {
             reloader: self.reloader,
             waiting: VecDeque::new(),
             backlogged: false,
+            late_tokens: Vec::new(),
+            late_since: now(),
             polled_at: now(),
             flow_stopped: false,
             lagging: false,
             counters: Counters::default(),
+            misses: Misses::default(),
+            clients: BTreeMap::new(),
             leaving_since: None,
             exit: None,
         }

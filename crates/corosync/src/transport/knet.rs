@@ -373,6 +373,10 @@ impl Links {
         nodes
     }
 
+    pub(crate) fn clear_stats(&mut self) {
+        self.core.clear_stats();
+    }
+
     pub(crate) fn add_stats(&self, values: &mut BTreeMap<String, Value>, now: Instant) {
         stats::add(&self.core, self.own, values, now);
     }

@@ -351,3 +351,50 @@ fn good() -> String {
 "#
     .to_string()
 }
+
+pub const CRM_VERIFY: &[Group] = &[Group {
+    transcript: "regression.crm_verify.exp",
+    cib: None,
+    cases: &[
+        both(
+            "Verify a file-specified invalid configuration",
+            "crm_verify --xml-file DATA/crm_verify_invalid_bz.xml",
+        ),
+        both(
+            "Verify a file-specified invalid configuration (verbose)",
+            "crm_verify --xml-file DATA/crm_verify_invalid_bz.xml --verbose",
+        ),
+        both(
+            "Verify a file-specified invalid configuration (quiet)",
+            "crm_verify --xml-file DATA/crm_verify_invalid_bz.xml --quiet",
+        ),
+        xml(
+            "Verify another file-specified invalid configuration",
+            "crm_verify --xml-file DATA/crm_verify_invalid_no_stonith.xml --output-as=xml",
+        ),
+        xml(
+            "Verify a file-specified valid configuration",
+            "crm_verify --xml-file DATA/crm_mon.xml --output-as=xml",
+        ),
+        xml(
+            "Verbosely verify a file-specified valid configuration",
+            "crm_verify --xml-file DATA/crm_mon.xml --output-as=xml --verbose",
+        ),
+        Case {
+            input: Some(Input::File("crm_mon.xml")),
+            ..xml("Verify a piped-in valid configuration", "crm_verify -p --output-as=xml")
+        },
+        Case {
+            input: Some(Input::File("crm_mon.xml")),
+            ..xml(
+                "Verbosely verify a piped-in valid configuration",
+                "crm_verify -p --output-as=xml --verbose",
+            )
+        },
+        xml("Verify a string-supplied valid configuration", "crm_verify -X '@crm_mon.xml' --output-as=xml"),
+        xml(
+            "Verbosely verify a string-supplied valid configuration",
+            "crm_verify -X '@crm_mon.xml' --output-as=xml --verbose",
+        ),
+    ],
+}];

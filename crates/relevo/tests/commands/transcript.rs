@@ -56,6 +56,11 @@ fn normal(line: &str) -> String {
     {
         line.replace_range(value..end, "");
     }
+    if let Some(at) = line.find(" -X '")
+        && let Some(end) = line.rfind('\'').filter(|end| *end > at + 4)
+    {
+        line.replace_range(at + 5..end, "...");
+    }
     for name in ["api-version", "version", "last-rc-change", "crm_feature_set", "validate-with"] {
         line = without(&line, name);
     }

@@ -12,7 +12,7 @@ impl Cluster {
         if let Some(launcher) = self.guest_launcher(node) {
             if !self.rscs[launcher].is(rf::FAILED) && self.rscs[launcher].is(rf::MANAGED) {
                 let id = self.rscs[launcher].id.clone();
-                self.warn(format!(
+                self.situation(format!(
                     "Guest node {name} will be fenced (by recovering its guest resource {id}): {reason}"
                 ));
                 self.set_node_flag(node, nf::REMOTE_RESET, true);
@@ -27,12 +27,12 @@ impl Cluster {
             let unmanaged = connection.is_some_and(|r| !self.rscs[r].is(rf::MANAGED));
             if !unmanaged && !self.nodes[node].is(nf::REMOTE_RESET) {
                 self.set_node_flag(node, nf::REMOTE_RESET, true);
-                self.warn(format!("Remote node {name} will be fenced or is unclean: {reason}"));
+                self.situation(format!("Remote node {name} will be fenced or is unclean: {reason}"));
             }
             self.nodes[node].unclean = true;
             self.fence_op(node, None, true, Some(reason), false);
         } else if !self.nodes[node].unclean {
-            self.warn(format!("Cluster node {name} will be fenced or is unclean: {reason}"));
+            self.situation(format!("Cluster node {name} will be fenced or is unclean: {reason}"));
             self.nodes[node].unclean = true;
             self.fence_op(node, None, true, Some(reason), priority_delay);
         }

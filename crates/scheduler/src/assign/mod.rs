@@ -129,7 +129,7 @@ impl Cluster {
             "{} cannot run on {} due to reaching migration threshold (clean up resource to allow again)",
             self.rscs[banned].id, self.nodes[node].name
         );
-        self.warn(text);
+        self.situation(text);
         Some(banned)
     }
 

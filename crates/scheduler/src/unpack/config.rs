@@ -151,7 +151,7 @@ impl Cluster {
         config.health = self.health_scores();
         self.config = config;
         if !self.config.quorate && self.config.no_quorum != NoQuorum::Ignore {
-            self.warn("Fencing and resource management disabled due to lack of quorum");
+            self.situation("Fencing and resource management disabled due to lack of quorum");
         }
     }
 

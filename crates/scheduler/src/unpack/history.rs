@@ -6,15 +6,23 @@ use crate::text::{
     Str, clone_strip, merge_sort, ms_to_s, op_key, parse_int, parse_transition_magic, parse_uint,
 };
 use std::cmp::Ordering;
-use xml::NodeId;
+use xml::{Document, NodeId};
+
+/// The operation of a history entry that has but one, as most have.
+fn only_op(doc: &Document, entry: NodeId) -> Option<NodeId> {
+    let first = doc.first_child(entry)?;
+    let is_only = doc.next_sibling(first).is_none() && doc.name(first) == "lrm_rsc_op";
+    is_only.then_some(first)
+}
 
 impl Cluster {
     pub(super) fn unpack_node_history(&mut self, node: NodeIx, state: NodeId) {
         let entries = self.lrm_entries(state);
         let mut removed_launched = false;
         let mut known = Vec::with_capacity(entries.len());
+        let doc = self.doc.clone();
         for entry in &entries {
-            let rsc = self.unpack_lrm_resource(node, *entry);
+            let rsc = self.unpack_lrm_resource(&doc, node, *entry);
             let same_agent = rsc.filter(|r| !self.rscs[*r].is(rf::REMOVED) && self.same_agent(*r, *entry));
             known.push(HistoryEntry { entry: *entry, same_agent });
             removed_launched |= rsc.is_some_and(|r| self.rscs[r].is(rf::REMOVED_LAUNCHED));
@@ -45,13 +53,20 @@ impl Cluster {
         }
     }
 
-    fn unpack_lrm_resource(&mut self, node: NodeIx, entry: NodeId) -> Option<RscIx> {
-        let doc = self.doc.clone();
+    fn unpack_lrm_resource(&mut self, doc: &Document, node: NodeIx, entry: NodeId) -> Option<RscIx> {
         let Some(id) = doc.attr(entry, "id") else {
             self.error("Ignoring invalid lrm_resource entry: No id");
             return None;
         };
-        let ops = self.sorted_ops(entry);
+        let mut only = [entry];
+        let more;
+        let ops: &[NodeId] = if let Some(op) = only_op(doc, entry) {
+            only[0] = op;
+            &only
+        } else {
+            more = self.sorted_ops(entry);
+            &more
+        };
         if ops.is_empty() && !self.config.shutdown_lock {
             return None;
         }
@@ -66,11 +81,10 @@ impl Cluster {
         let saved_role = self.rscs[rsc].role;
         self.rscs[rsc].role = Role::Unknown;
         let (mut last_failure, mut on_fail) = (None, OnFail::Ignore);
-        for op in &ops {
-            self.unpack_op(rsc, node, *op, &mut last_failure, &mut on_fail);
+        for op in ops {
+            self.unpack_op(doc, rsc, node, *op, &mut last_failure, &mut on_fail);
         }
-        let (start, stop) = self.active_range(&ops);
-        self.note_recurring(node, rsc, start, stop, &ops);
+        self.note_recurring(doc, node, rsc, ops);
         self.apply_state(rsc, node, on_fail);
         if let Some(role) = self.target_role(rsc) {
             let next = self.rscs[rsc].next_role;
@@ -168,11 +182,12 @@ impl Cluster {
         (start, stop)
     }
 
-    fn note_recurring(&mut self, node: NodeIx, rsc: RscIx, start: i64, stop: i64, ops: &[NodeId]) {
-        let doc = self.doc.clone();
-        if !self.nodes[node].online {
+    fn note_recurring(&mut self, doc: &Document, node: NodeIx, rsc: RscIx, ops: &[NodeId]) {
+        let is_recurring = |op: &NodeId| doc.attr(*op, "interval").is_some_and(|i| i != "0");
+        if !self.nodes[node].online || !ops.iter().any(is_recurring) {
             return;
         }
+        let (start, stop) = self.active_range(ops);
         for (at, op) in ops.iter().enumerate() {
             let at = at as i64;
             if (start < stop && at <= stop) || at < start {

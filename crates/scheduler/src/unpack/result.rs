@@ -3,7 +3,7 @@
 use crate::cluster::Cluster;
 use crate::model::*;
 use crate::text::{Str, ms_to_s, parse_int, parse_transition_key, parse_uint};
-use xml::NodeId;
+use xml::{Document, NodeId};
 
 /// Execution status of an operation.
 pub mod exec {
@@ -62,13 +62,14 @@ const TASKS: [&str; 8] =
 impl Cluster {
     pub(super) fn unpack_op(
         &mut self,
+        doc: &Document,
         rsc: RscIx,
         node: NodeIx,
         op: NodeId,
         last_failure: &mut Option<NodeId>,
         on_fail: &mut OnFail,
     ) {
-        let Some(mut history) = self.read_op(rsc, node, op) else { return };
+        let Some(mut history) = self.read_op(doc, rsc, node, op) else { return };
         let expired = self.op_expired(&mut history);
         let old_exit = history.exit;
         self.remap(&mut history, on_fail, expired);
@@ -135,11 +136,10 @@ impl Cluster {
         }
     }
 
-    fn read_op(&mut self, rsc: RscIx, node: NodeIx, op: NodeId) -> Option<History> {
+    fn read_op(&mut self, doc: &Document, rsc: RscIx, node: NodeIx, op: NodeId) -> Option<History> {
         // A large cluster has a million of these: each attribute is looked at once.
         let (mut id, mut task, mut status, mut exit, mut interval, mut key) =
             (None, None, None, None, None, None);
-        let doc = self.doc.clone();
         for (name, value) in doc.attrs(op) {
             *match name {
                 "id" => &mut id,
@@ -247,7 +247,7 @@ impl Cluster {
         let is_probe = history.probe;
         if self.config.symmetric || history.exit != ocf::NOT_INSTALLED {
             let what = if is_probe { "probe" } else { history.task };
-            self.warn(format!(
+            self.situation(format!(
                 "Unexpected result ({}) was recorded for {what} of {} on {}",
                 base::ExitCode(history.exit).text(),
                 self.rscs[rsc].id,

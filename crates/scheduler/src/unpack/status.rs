@@ -168,7 +168,7 @@ impl Cluster {
         }
         if self.nodes[node].unclean {
             let text = format!("{} is unclean", self.nodes[node].name);
-            self.warn(text);
+            self.situation(text);
         }
     }
 

@@ -121,7 +121,7 @@ fn complaints(shape: &Shape, overview: &Overview) {
     for message in session::cluster(&overview.cib).messages {
         let word = match message.level {
             Level::Error => "error",
-            Level::Warning if shape.verbose > 1 => "warning",
+            Level::Warning | Level::Situation if shape.verbose > 1 => "warning",
             Level::Notice if shape.verbose > 2 => "notice",
             _ => continue,
         };

@@ -18,38 +18,46 @@ pub(crate) struct Appender {
     last: Name,
 }
 
+/// Why something is no part of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotAppended {
+    NoName,
+    Twice,
+}
+
 /// What is remembered of a name.
 #[derive(Clone, Copy)]
 struct Use {
     /// The name that followed it the last time, and so is likely to follow again.
-    next: Name,
+    next: Option<Name>,
     /// The last element that had it as an attribute.
     holder: NodeId,
 }
 
 impl Appender {
     /// A document with a root of this name, out of a text of `size` bytes.
-    pub(crate) fn new(root: &str, size: usize) -> Appender {
+    pub(crate) fn new(root: &str, size: usize) -> Result<Appender, NotAppended> {
+        if !is_name(root) {
+            return Err(NotAppended::NoName);
+        }
         let mut doc = Document::new(root);
         doc.attributes.reserve(size / BYTES_PER_ATTRIBUTE);
         doc.nodes.reserve(size / BYTES_PER_NODE);
         doc.text.reserve(size / VALUES_DIVISOR);
         let last = doc.node(doc.root()).name;
-        Appender { doc, by_name: Vec::new(), last }
+        Ok(Appender { doc, by_name: Vec::new(), last })
     }
 
-    pub(crate) fn element(&mut self, parent: NodeId, name: &str) -> NodeId {
-        let name = self.name(name);
-        self.doc.append_node(parent, name, Span::default())
+    pub(crate) fn element(&mut self, parent: NodeId, name: &str) -> Result<NodeId, NotAppended> {
+        let name = self.name(name)?;
+        Ok(self.doc.append_node(parent, name, Span::default()))
     }
 
-    /// Adds an attribute to the last element; `false`, and nothing happens, if that has it already.
-    #[must_use]
-    pub(crate) fn attribute(&mut self, element: NodeId, name: &str, value: &str) -> bool {
-        let name = self.name(name);
-        let Some(used) = self.by_name.get_mut(name.index()) else { return false };
+    /// Adds an attribute to the last element.
+    pub(crate) fn attribute(&mut self, element: NodeId, name: Name, value: &str) -> Result<(), NotAppended> {
+        let used = self.by_name.get_mut(name.index()).ok_or(NotAppended::NoName)?;
         if std::mem::replace(&mut used.holder, element) == element {
-            return false;
+            return Err(NotAppended::Twice);
         }
         let doc = &mut self.doc;
         let content = &mut doc.nodes[element.0 as usize].content;
@@ -58,26 +66,52 @@ impl Appender {
         }
         content.len += 1;
         doc.attributes.push(Attribute { name, value: Span::append(&mut doc.text, value) });
-        true
+        Ok(())
     }
 
-    fn name(&mut self, letters: &str) -> Name {
-        let guess = self.by_name.get(self.last.index()).map(|used| used.next);
+    pub(crate) fn letters(&self, name: Name) -> &str {
+        self.doc.names.letters(name)
+    }
+
+    /// Takes off the name that followed the last one before, if the text begins with it and an equals
+    /// sign. Documents repeat themselves: mostly it does.
+    pub(crate) fn strip_expected<'t>(&mut self, text: &'t str) -> Option<(Name, &'t str)> {
+        let name = self.by_name.get(self.last.index())?.next?;
+        let rest = text.strip_prefix(self.doc.names.letters(name))?;
+        if !rest.starts_with('=') {
+            return None;
+        }
+        self.last = name;
+        Some((name, rest))
+    }
+
+    pub(crate) fn name(&mut self, letters: &str) -> Result<Name, NotAppended> {
+        let guess = self.by_name.get(self.last.index()).and_then(|used| used.next);
         let name = match guess.filter(|guess| self.doc.names.letters(*guess) == letters) {
             Some(guess) => guess,
-            None => self.find(letters),
+            None => self.find(letters)?,
         };
         self.last = name;
-        name
+        Ok(name)
     }
 
-    fn find(&mut self, letters: &str) -> Name {
-        let name = self.doc.names.intern(letters);
-        let count = self.doc.names.len();
-        self.by_name.resize(count, Use { next: Name::TEXT, holder: NodeId(super::NONE) });
-        if let Some(used) = self.by_name.get_mut(self.last.index()) {
-            used.next = name;
+    fn find(&mut self, letters: &str) -> Result<Name, NotAppended> {
+        let known = self.doc.names.find(letters).is_some();
+        if !known && !is_name(letters) {
+            return Err(NotAppended::NoName);
         }
-        name
+        let name = self.doc.names.intern(letters);
+        self.by_name.resize(self.doc.names.len(), Use { next: None, holder: NodeId(super::NONE) });
+        if let Some(used) = self.by_name.get_mut(self.last.index()) {
+            used.next = Some(name);
+        }
+        Ok(name)
     }
+}
+
+/// Whether XML takes this for a name (section 2.3; letters beyond ASCII are not told apart).
+fn is_name(letters: &str) -> bool {
+    let is_start = |byte: u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b':') || !byte.is_ascii();
+    let is_more = |byte: u8| is_start(byte) || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
+    letters.bytes().next().is_some_and(is_start) && letters.bytes().all(is_more)
 }

@@ -36,6 +36,7 @@ impl Document {
         if old.of(&self.text) != value {
             self.dead_bytes += old.len as usize;
             self.attributes[place].value = Span::append(&mut self.text, value);
+            self.note_content(id.0);
             self.tidy();
         }
     }
@@ -52,6 +53,7 @@ impl Document {
         all[place..].rotate_left(1);
         self.nodes[id.0 as usize].content.len -= 1;
         self.dead_attributes += 1;
+        self.note_content(id.0);
         self.tidy();
         true
     }
@@ -60,6 +62,7 @@ impl Document {
     pub fn clear_attrs(&mut self, id: NodeId) {
         if self.node(id).name.is_element() {
             self.forget_content(id.0);
+            self.note_content(id.0);
             self.tidy();
         }
     }
@@ -69,6 +72,7 @@ impl Document {
         let range = self.attribute_range(id);
         let names = &self.names;
         self.attributes[range].sort_by(|a, b| names.letters(a.name).cmp(names.letters(b.name)));
+        self.note_content(id.0);
     }
 
     /// Replaces the content of a text or comment node.
@@ -76,6 +80,7 @@ impl Document {
         if !self.node(id).name.is_element() {
             self.forget_content(id.0);
             self.nodes[id.0 as usize].content = Span::append(&mut self.text, text);
+            self.note_content(id.0);
             self.tidy();
         }
     }
@@ -96,6 +101,7 @@ impl Document {
         self.attributes.push(Attribute { name, value });
         content.len += 1;
         self.nodes[id.0 as usize].content = content;
+        self.note_content(id.0);
         self.tidy();
     }
 

@@ -11,10 +11,14 @@ mod names;
 mod span;
 #[cfg(test)]
 mod tests;
+mod watch;
 
-pub(crate) use appender::Appender;
-use names::{Name, Names, Wanted};
+pub(crate) use appender::{Appender, NotAppended};
+pub(crate) use names::Name;
+use names::{Names, Wanted};
 use span::Span;
+pub use watch::Changes;
+use watch::Watch;
 
 /// Address of a node inside its [`Document`]. It is valid until the node is removed; the arena may
 /// then give the same address to a new node.
@@ -31,7 +35,7 @@ pub enum NodeKind {
     Comment,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 struct Node {
     /// An element's name; tells the other kinds as well.
     name: Name,
@@ -52,7 +56,7 @@ struct Attribute {
 }
 
 /// A tree of elements with one root. Order of children and of attributes is kept as written.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Document {
     nodes: Vec<Node>,
     names: Names,
@@ -64,7 +68,24 @@ pub struct Document {
     dead_bytes: usize,
     first_free: u32,
     free_count: u32,
+    text_count: u32,
     root: u32,
+    watch: Option<Box<Watch>>,
+}
+
+/// Most copies are made to be changed a little: so there is room for that.
+impl Clone for Document {
+    fn clone(&self) -> Self {
+        let room = |len: usize| len + len / 64 + 8;
+        let mut nodes = Vec::with_capacity(room(self.nodes.len()));
+        nodes.extend_from_slice(&self.nodes);
+        let mut attributes = Vec::with_capacity(room(self.attributes.len()));
+        attributes.extend_from_slice(&self.attributes);
+        let mut text = String::with_capacity(room(self.text.len()));
+        text.push_str(&self.text);
+        let (names, watch) = (self.names.clone(), self.watch.clone());
+        Document { nodes, names, attributes, text, watch, ..*self }
+    }
 }
 
 impl Document {
@@ -79,7 +100,9 @@ impl Document {
             dead_bytes: 0,
             first_free: NONE,
             free_count: 0,
+            text_count: 0,
             root: 0,
+            watch: None,
         };
         let name = doc.names.intern(root);
         doc.root = doc.allocate(name, Span::default());
@@ -97,6 +120,11 @@ impl Document {
 
     pub fn is_empty(&self) -> bool {
         false
+    }
+
+    /// Whether there is text beside elements and comments.
+    pub fn has_text(&self) -> bool {
+        self.text_count > 0
     }
 
     pub fn kind(&self, id: NodeId) -> NodeKind {
@@ -194,6 +222,7 @@ impl Document {
         if self.node(id).name.is_element() {
             let name = self.names.intern(name);
             self.nodes[id.0 as usize].name = name;
+            self.note_content(id.0);
         }
     }
 
@@ -240,6 +269,7 @@ impl Document {
     fn free(&mut self, at: u32) {
         self.forget_content(at);
         let node = &mut self.nodes[at as usize];
+        self.text_count -= u32::from(node.name == Name::TEXT);
         (node.parent, node.first, node.last, node.prev, node.next) = (NONE, NONE, NONE, NONE, NONE);
         node.content = Span { start: self.first_free, len: 0 };
         self.first_free = at;
@@ -322,23 +352,37 @@ impl Document {
 
     fn allocate(&mut self, name: Name, content: Span) -> u32 {
         let node = Node { name, parent: NONE, first: NONE, last: NONE, prev: NONE, next: NONE, content };
-        let slot = self.first_free;
+        self.text_count += u32::from(name == Name::TEXT);
+        let mut slot = self.first_free;
         match self.nodes.get_mut(slot as usize) {
             Some(free) => {
                 self.first_free = free.content.start;
                 self.free_count -= 1;
                 *free = node;
-                slot
             }
             None => {
-                let slot = Span::new(self.nodes.len(), 1).start;
+                slot = Span::new(self.nodes.len(), 1).start;
                 self.nodes.push(node);
-                slot
             }
+        }
+        self.note_content(slot);
+        slot
+    }
+
+    fn note_content(&mut self, node: u32) {
+        if let Some(watch) = &mut self.watch {
+            watch.content(node);
+        }
+    }
+
+    fn note_children(&mut self, node: u32) {
+        if let Some(watch) = &mut self.watch {
+            watch.children(node);
         }
     }
 
     fn attach(&mut self, parent: NodeId, id: NodeId, before: Option<NodeId>) {
+        self.note_children(parent.0);
         let prev = match before {
             Some(next) => self.nodes[next.0 as usize].prev,
             None => self.nodes[parent.0 as usize].last,
@@ -366,6 +410,7 @@ impl Document {
         if parent == NONE {
             return;
         }
+        self.note_children(parent);
         match prev {
             NONE => self.nodes[parent as usize].first = next,
             other => self.nodes[other as usize].next = next,

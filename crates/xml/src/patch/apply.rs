@@ -24,19 +24,30 @@ enum Placed {
 /// [`PatchError`] when a path is not there or the patch cannot be read.
 pub fn apply(doc: &mut Document, patch: Element<'_>) -> Result<(), PatchError> {
     let mut work = doc.clone();
+    apply_in_place(&mut work, patch)?;
+    *doc = work;
+    Ok(())
+}
+
+/// As [`apply`], without a copy: a document that the patch does not fit is left half changed, to be
+/// thrown away.
+///
+/// # Errors
+/// As [`apply`].
+pub fn apply_in_place(doc: &mut Document, patch: Element<'_>) -> Result<(), PatchError> {
     let mut placed: Vec<(usize, Placed)> = Vec::new();
     for change in patch.children_named("change") {
         let operation = change.attr("operation").unwrap_or("");
         let path = change.attr("path").ok_or_else(|| PatchError::Malformed("a change has no path".into()))?;
-        let node = resolve(&work, path);
+        let node = resolve(doc, path);
         let found = node.ok_or_else(|| PatchError::NoSuchPlace(path.to_string()));
         match operation {
             "delete" => {
                 if let Some(node) = node {
-                    work.remove(node);
+                    doc.remove(node);
                 }
             }
-            "modify" => modify(&mut work, found?, change)?,
+            "modify" => modify(doc, found?, change)?,
             "create" => {
                 let content = change.children().next();
                 let content =
@@ -47,14 +58,13 @@ pub fn apply(doc: &mut Document, patch: Element<'_>) -> Result<(), PatchError> {
             "move" => {
                 let node = found?;
                 let parent =
-                    work.parent(node).ok_or_else(|| PatchError::Malformed("the root cannot move".into()))?;
+                    doc.parent(node).ok_or_else(|| PatchError::Malformed("the root cannot move".into()))?;
                 placed.push((position(change)?, Placed::Move { node, parent }));
             }
             other => return Err(PatchError::Malformed(format!("unknown operation '{other}'"))),
         }
     }
-    place(&mut work, placed);
-    *doc = work;
+    place(doc, placed);
     Ok(())
 }
 
@@ -66,10 +76,7 @@ fn position(change: Element<'_>) -> Result<usize, PatchError> {
 fn modify(doc: &mut Document, node: NodeId, change: Element<'_>) -> Result<(), PatchError> {
     let result = change.child("change-result").and_then(|result| result.children().next());
     let result = result.ok_or_else(|| PatchError::Malformed("a modification has no result".into()))?;
-    let names: Vec<String> = doc.attrs(node).map(|(name, _)| name.to_string()).collect();
-    for name in names {
-        doc.remove_attr(node, &name);
-    }
+    doc.clear_attrs(node);
     for (name, value) in result.attrs() {
         doc.set_attr(node, name, value);
     }

@@ -2,42 +2,65 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::{Document, NodeId, NodeKind};
+use crate::{Changes, Document, NodeId, NodeKind};
 
 type Key<'a> = (&'a str, Option<&'a str>);
 
 /// The changes that turn `old` into `new`, or `None` when there are none. Comments and texts directly
 /// under the root are not compared; anywhere else a change of them replaces their element.
 pub fn diff(old: &Document, new: &Document) -> Option<Document> {
-    let mut patch = Document::new("diff");
-    patch.set_attr(patch.root(), "format", "2");
-    let mut work = Work { old, new, patch, deletes: Vec::new(), others: Vec::new() };
-    if old.name(old.root()) != new.name(new.root()) {
-        return None;
-    }
-    work.element(old.root(), new.root(), true);
-    if work.deletes.is_empty() && work.others.is_empty() {
-        return None;
-    }
-    let Work { mut patch, deletes, others, .. } = work;
-    let root = patch.root();
-    for change in deletes.iter().chain(&others) {
-        patch.import(root, change, change.root());
-    }
-    Some(patch)
+    Work::new(old, new, None).run().unwrap_or_default()
 }
+
+/// As [`diff`], for a document that was copied from `old` and then changed as told. The effort is in
+/// proportion to the changes.
+pub fn diff_since(old: &Document, new: &Document, changes: &Changes) -> Option<Document> {
+    match Work::new(old, new, Some(changes)).run() {
+        Ok(patch) => patch,
+        Err(Unclear) => diff(old, new),
+    }
+}
+
+/// The changes alone do not tell how paths will be understood.
+#[derive(Debug)]
+struct Unclear;
 
 struct Work<'a> {
     old: &'a Document,
     new: &'a Document,
-    patch: Document,
+    changes: Option<&'a Changes>,
     deletes: Vec<Document>,
     others: Vec<Document>,
 }
 
-impl Work<'_> {
-    fn element(&mut self, old: NodeId, new: NodeId, is_root: bool) {
+impl<'a> Work<'a> {
+    fn new(old: &'a Document, new: &'a Document, changes: Option<&'a Changes>) -> Self {
+        Work { old, new, changes, deletes: Vec::new(), others: Vec::new() }
+    }
+
+    fn run(mut self) -> Result<Option<Document>, Unclear> {
+        let (old, new) = (self.old, self.new);
+        if old.name(old.root()) != new.name(new.root()) {
+            return Ok(None);
+        }
+        self.element(old.root(), new.root(), true)?;
+        if self.deletes.is_empty() && self.others.is_empty() {
+            return Ok(None);
+        }
+        let mut patch = Document::new("diff");
+        let root = patch.root();
+        patch.set_attr(root, "format", "2");
+        for change in self.deletes.iter().chain(&self.others) {
+            patch.import(root, change, change.root());
+        }
+        Ok(Some(patch))
+    }
+
+    fn element(&mut self, old: NodeId, new: NodeId, is_root: bool) -> Result<(), Unclear> {
         self.attributes(old, new);
+        if let Some(changes) = self.changes.filter(|changes| old == new && changes.has_old_children(new)) {
+            return self.touched(changes, new);
+        }
         let paired = !is_root || unique_keys(self.old, old) && unique_keys(self.new, new);
         let (old_doc, new_doc) = (self.old, self.new);
         let old_children = old_doc.child_elements(old);
@@ -50,7 +73,10 @@ impl Work<'_> {
         let mut pairs: Vec<(NodeId, Option<NodeId>)> = Vec::with_capacity(new_children.len());
         for child in new_children {
             let partner = by_key.get(&key(new_doc, child)).copied();
-            pairs.push((child, partner.filter(|other| comparable(old_doc, *other, new_doc, child))));
+            let fits = |other: &NodeId| {
+                self.is_untouched(*other, child) || comparable(old_doc, *other, new_doc, child)
+            };
+            pairs.push((child, partner.filter(fits)));
         }
         let kept: HashSet<NodeId> = pairs.iter().filter_map(|(_, partner)| *partner).collect();
         for child in old_children.iter().filter(|child| !kept.contains(child)) {
@@ -62,7 +88,9 @@ impl Work<'_> {
             match partner {
                 None => self.create(new, child),
                 Some(other) => {
-                    self.element(other, child, false);
+                    if !self.is_untouched(other, child) {
+                        self.element(other, child, false)?;
+                    }
                     if moved.contains(&child) {
                         let mut entry = change("move", &new_doc.xpath_of(child));
                         let root = entry.root();
@@ -72,6 +100,41 @@ impl Work<'_> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Whether two subtrees are known to be the same without a look at them.
+    fn is_untouched(&self, old: NodeId, new: NodeId) -> bool {
+        old == new && self.changes.is_some_and(|changes| changes.is_untouched(new))
+    }
+
+    /// Goes on in those children of an element that have changes, when it has the same children as before.
+    fn touched(&mut self, changes: &Changes, parent: NodeId) -> Result<(), Unclear> {
+        for child in changes.touched_children(self.new, parent) {
+            let is_plain = self.new.kind(child) == NodeKind::Element
+                && self.is_named(changes, parent, child)
+                && (changes.has_old_children(child) || comparable(self.old, child, self.new, child));
+            if !is_plain {
+                return Err(Unclear);
+            }
+            self.element(child, child, false)?;
+        }
+        Ok(())
+    }
+
+    /// Whether name and id lead to this child, before and after.
+    fn is_named(&self, changes: &Changes, parent: NodeId, child: NodeId) -> bool {
+        let wanted = key(self.new, child);
+        let is_first = |doc: &Document| {
+            let mut all = std::iter::successors(doc.first_child(parent), |node| doc.next_sibling(*node));
+            all.find(|node| doc.name(*node) == wanted.0 && (wanted.1.is_none() || key(doc, *node) == wanted))
+                == Some(child)
+        };
+        let is_usual = wanted.1.is_none_or(|id| !id.contains('\''));
+        is_usual
+            && (changes.has_old_content(child) || key(self.old, child) == wanted)
+            && is_first(self.old)
+            && is_first(self.new)
     }
 
     fn create(&mut self, parent: NodeId, child: NodeId) {
@@ -127,7 +190,7 @@ fn key(doc: &Document, node: NodeId) -> Key<'_> {
 }
 
 /// Whether children can be told apart by name and id.
-fn unique_keys(doc: &Document, node: NodeId) -> bool {
+pub(super) fn unique_keys(doc: &Document, node: NodeId) -> bool {
     let children = doc.child_elements(node);
     let keys: HashSet<Key<'_>> = children.iter().map(|child| key(doc, *child)).collect();
     // A path without an id names the first of that name, whatever ids the others have.

@@ -6,8 +6,8 @@
 mod apply;
 mod diff;
 
-pub use apply::{PatchError, apply};
-pub use diff::diff;
+pub use apply::{PatchError, apply, apply_in_place};
+pub use diff::{diff, diff_since};
 
 use crate::{Document, NodeId};
 
@@ -49,7 +49,10 @@ fn resolve(doc: &Document, path: &str) -> Option<NodeId> {
     if !fits(doc, root, first) {
         return None;
     }
-    rest.iter().try_fold(root, |at, step| doc.child_elements(at).into_iter().find(|c| fits(doc, *c, step)))
+    rest.iter().try_fold(root, |at, step| {
+        let mut children = std::iter::successors(doc.first_child(at), |child| doc.next_sibling(*child));
+        children.find(|child| fits(doc, *child, step))
+    })
 }
 
 fn fits(doc: &Document, node: NodeId, step: &Step) -> bool {

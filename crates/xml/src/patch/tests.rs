@@ -55,7 +55,57 @@ fn tree() -> impl Strategy<Value = String> {
     })
 }
 
+/// Changes a document somewhere.
+fn change_at(doc: &mut Document, nth: usize, other: usize, what: u8) {
+    let all: Vec<NodeId> =
+        std::iter::successors(Some(doc.root()), |id| doc.next_in_order(doc.root(), *id)).collect();
+    let elements: Vec<NodeId> =
+        all.iter().copied().filter(|id| doc.kind(*id) == crate::NodeKind::Element).collect();
+    let (node, any) = (elements[nth % elements.len()], all[other % all.len()]);
+    let below = elements[other % elements.len()];
+    match what % 9 {
+        0 => doc.set_attr(node, "x", &other.to_string()),
+        1 => drop(doc.remove_attr(node, "x")),
+        2 if node != doc.root() => doc.set_attr(node, "id", &(other % 6).to_string()),
+        3 => drop(doc.append_with(node, "a", &[("id", &(other % 6).to_string())])),
+        4 if any != doc.root() => doc.remove(any),
+        5 if node != doc.root() => doc.move_to(node, below, None),
+        6 if node != doc.root() => drop(doc.append_comment(node, "n")),
+        7 if node != doc.root() => drop(doc.duplicate(below, node)),
+        _ => doc.set_attr(node, "y", "1"),
+    }
+}
+
 proptest! {
+    #[test]
+    fn a_difference_since_a_copy_is_as_good_as_one_of_the_whole(
+        old in prop::collection::vec(tree(), 0..6), changes in prop::collection::vec(any::<(usize, usize, u8)>(), 0..6),
+    ) {
+        let mut old = Document::parse(&format!("<cib>{}</cib>", old.concat())).unwrap();
+        let mut new = old.clone();
+        new.watch();
+        for (nth, other, what) in changes {
+            change_at(&mut new, nth, other, what);
+        }
+        let changes = new.unwatch();
+        let whole = diff(&old, &new);
+        let patch = match &changes {
+            Some(changes) => diff_since(&old, &new, changes),
+            None => whole.clone(),
+        };
+        let all: Vec<NodeId> = std::iter::successors(Some(old.root()), |id| old.next_in_order(old.root(), *id)).collect();
+        if all.iter().all(|id| super::diff::unique_keys(&old, *id)) {
+            prop_assert_eq!(patch.as_ref().map(Document::to_text), whole.as_ref().map(Document::to_text));
+        }
+        match patch {
+            None => prop_assert_eq!(old.to_text(), new.to_text()),
+            Some(patch) => {
+                apply(&mut old, patch.root_element()).unwrap();
+                prop_assert_eq!(old.to_text(), new.to_text());
+            }
+        }
+    }
+
     #[test]
     fn applying_a_difference_gives_the_new_document(
         old in prop::collection::vec(tree(), 0..5), new in prop::collection::vec(tree(), 0..5),

@@ -11,7 +11,9 @@ const KEY_COMMAND: &str =
     "head -c 256 /dev/zero | tr '\\0' k > /etc/corosync/authkey && chmod 400 /etc/corosync/authkey";
 const PINGS: u64 = 40;
 /// How long the load lasts beside which round trips are measured.
-const LOAD_MS: &str = "4500";
+const LOAD_MS: &str = "3600";
+/// How long the echo lives.
+const ECHO_MS: &str = "3000";
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Clock ticks per second in /proc (the kernel's user-visible constant).
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -136,10 +138,9 @@ impl Ring {
     pub fn latency(&self, loaded: bool) -> Result<Vec<f64>, String> {
         let load =
             if loaded { Some(self.client(self.nodes, &["flood", "1024", LOAD_MS, "1"])?) } else { None };
-        let mut echo = self.client(2, &["echo", LOAD_MS])?;
+        let mut echo = self.client(2, &["echo", ECHO_MS])?;
         let times = numbers(self.client(1, &["ping", &PINGS.to_string()])?)?;
-        let _ = echo.kill();
-        let _ = echo.wait();
+        echo.wait().map_err(|error| error.to_string())?;
         if let Some(load) = load {
             numbers(load)?;
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clients::{Cpg, CpgEvent, Error, Guarantee};
 
 const GROUP: &[u8] = b"bench";
-/// Each message of a flood starts with its number.
+/// Each message of a flood ends with its number.
 const NUMBER_BYTES: usize = 8;
 /// Messages sent before the client looks at what has arrived.
 const BURST: usize = 64;
@@ -17,6 +17,8 @@ const NAP: Duration = Duration::from_millis(1);
 const WARM_UP: Duration = Duration::from_millis(400);
 /// Pause between two messages of a ring at rest: longer than any hold time is short.
 const REST: Duration = Duration::from_millis(37);
+/// Pings that were not answered within this time are left out; the echo lives a little longer.
+const PING_PATIENCE: Duration = Duration::from_millis(2500);
 const OPEN_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Entry of the hidden command.
@@ -79,7 +81,8 @@ fn flood(size: u64, millis: u64, members: u64) -> Result<(), Error> {
     while Instant::now() < end {
         let mut idle = true;
         for _ in 0..BURST {
-            message[..NUMBER_BYTES].copy_from_slice(&sent.to_ne_bytes());
+            let end = message.len() - NUMBER_BYTES;
+            message[end..].copy_from_slice(&sent.to_ne_bytes());
             match cpg.mcast(Guarantee::Agreed, &[&message]) {
                 Ok(()) => {
                     idle = false;
@@ -91,7 +94,10 @@ fn flood(size: u64, millis: u64, members: u64) -> Result<(), Error> {
         }
         while let Some(event) = cpg.poll_event()? {
             idle = false;
-            if let CpgEvent::Message { node, data, .. } = event {
+            // What is of another length is a ping.
+            if let CpgEvent::Message { node, data, .. } = event
+                && data.len() == message.len()
+            {
                 check(next.entry(node).or_insert_with(|| number(&data)), &data);
                 counted += 1;
             }
@@ -110,7 +116,7 @@ fn flood(size: u64, millis: u64, members: u64) -> Result<(), Error> {
 }
 
 fn number(data: &[u8]) -> u64 {
-    data.first_chunk::<NUMBER_BYTES>().map_or(u64::MAX, |bytes| u64::from_ne_bytes(*bytes))
+    data.last_chunk::<NUMBER_BYTES>().map_or(u64::MAX, |bytes| u64::from_ne_bytes(*bytes))
 }
 
 /// What is fast but loses or repeats messages does not count.
@@ -138,12 +144,26 @@ fn echo(millis: u64) -> Result<(), Error> {
     Ok(())
 }
 
+/// What others send is read meanwhile.
+fn rest(cpg: &mut Cpg) -> Result<(), Error> {
+    let end = Instant::now() + REST;
+    while Instant::now() < end {
+        while cpg.poll_event()?.is_some() {}
+        nap(cpg);
+    }
+    Ok(())
+}
+
 /// Prints the times of `count` round trips to the first node that answers, in microseconds.
 fn ping(count: u64) -> Result<(), Error> {
     let mut cpg = open()?;
     await_members(&mut cpg, 2)?;
+    let end = Instant::now() + PING_PATIENCE;
     for number in 0..count {
-        std::thread::sleep(REST);
+        if Instant::now() > end {
+            break;
+        }
+        rest(&mut cpg)?;
         let mut message = vec![b'?'];
         message.extend_from_slice(&number.to_ne_bytes());
         let start = Instant::now();
@@ -153,6 +173,9 @@ fn ping(count: u64) -> Result<(), Error> {
         let mut wanted = message;
         wanted[0] = b'!';
         'answer: loop {
+            if Instant::now() > end {
+                return Ok(());
+            }
             while let Some(event) = cpg.poll_event()? {
                 if matches!(&event, CpgEvent::Message { data, .. } if *data == wanted) {
                     break 'answer;
