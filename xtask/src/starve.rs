@@ -31,6 +31,8 @@ struct Ring {
     /// Processes that send messages all the time.
     clients: Vec<Child>,
     before: String,
+    /// Times that a daemon found itself not run for more than half of the token timeout.
+    stalls: String,
 }
 
 /// Processes that do nothing, fast.
@@ -85,7 +87,8 @@ pub fn starve(arguments: &[String]) -> Result<(), String> {
     while start.elapsed() < time {
         for ring in &mut rings {
             let took_ms = ring.stop_one(stops)?;
-            if took_ms > STOP_MAX_MS {
+            let stalls = ring.stalls()?;
+            if took_ms > STOP_MAX_MS || stalls != ring.stalls {
                 too_long += 1;
                 ring.begin_anew()?;
             }
@@ -100,8 +103,8 @@ pub fn starve(arguments: &[String]) -> Result<(), String> {
         ring.check(start.elapsed())?;
     }
     eprintln!(
-        "  ✓ no membership changed in {} s; each ring had {stops} stopped daemons, {too_long} of them not counted: \
-         stopped for over {STOP_MAX_MS} ms",
+        "  ✓ no membership changed in {} s; each ring had {stops} stopped daemons; {too_long} times not counted: a \
+         daemon did not run for over {STOP_MAX_MS} ms",
         time.as_secs()
     );
     // A run in which most stops were too long has shown nothing.
@@ -158,7 +161,14 @@ impl Ring {
         let dir: PathBuf = std::env::temp_dir().join(format!("relevo-starve-{nodes}-{}", std::process::id()));
         options.dir = Some(dir);
         let lab = Lab::up(&options).map_err(|error| error.to_string())?;
-        let mut ring = Self { lab, nodes, daemons: Vec::new(), clients: Vec::new(), before: String::new() };
+        let mut ring = Self {
+            lab,
+            nodes,
+            daemons: Vec::new(),
+            clients: Vec::new(),
+            before: String::new(),
+            stalls: String::new(),
+        };
         for number in 1..=nodes {
             let text = configuration(nodes);
             ring.shell(number, &format!("cat > /etc/corosync/corosync.conf <<'E'\n{text}E\ntrue"))?;
@@ -166,8 +176,7 @@ impl Ring {
             daemon.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             ring.daemons.push(daemon.spawn().map_err(|error| error.to_string())?);
         }
-        ring.await_whole()?;
-        ring.before = ring.membership()?;
+        ring.begin_anew()?;
         Ok(ring)
     }
 
@@ -265,11 +274,17 @@ impl Ring {
         text.trim().parse().map_err(|_| format!("nodo{number}: {text}"))
     }
 
-    /// A stop that was not shorter than the timeout may cost a member: waits until the ring is whole again.
+    /// A pause that was not shorter than the timeout may cost a member: waits until the ring is whole again.
     fn begin_anew(&mut self) -> Result<(), String> {
         std::thread::sleep(PAUSE_BETWEEN);
         self.await_whole()?;
         self.before = self.membership()?;
+        self.stalls = self.stalls()?;
         Ok(())
+    }
+
+    fn stalls(&self) -> Result<String, String> {
+        let line = "grep -c 'Process pause detected' /var/log/corosync.log";
+        (1..=self.nodes).map(|number| self.shell(number, line)).collect()
     }
 }
