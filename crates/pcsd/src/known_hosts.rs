@@ -69,4 +69,23 @@ mod tests {
         assert!(change(&directory, &json!({})).is_err());
         assert!(change(&directory, &json!({"known_hosts_add": {"a": {"token": "1"}}})).is_err());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn arbitrary_changes_leave_a_readable_file(
+            add in "\\PC{0,60}", name in "\\PC{0,8}", token in "\\PC{0,8}", port: u64, remove in "\\PC{0,8}",
+        ) {
+            let directory = std::env::temp_dir().join(format!("relevo-hosts-any-{}", std::process::id()));
+            std::fs::create_dir_all(&directory).unwrap();
+            let any: Value = serde_json::from_str(&add).unwrap_or(json!(add));
+            let whole = json!({"token": token, "dest_list": [{"addr": "a", "port": port}]});
+            for host in [any, whole] {
+                let data = json!({"known_hosts_add": {&name: host}, "known_hosts_remove": [&remove]});
+                let _ = change(&directory, &data);
+            }
+            let known = hosts(&directory);
+            proptest::prop_assert!(remove == name || known.contains_key(&name));
+            std::fs::remove_file(directory.join("known-hosts")).unwrap();
+        }
+    }
 }

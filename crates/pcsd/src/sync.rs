@@ -88,4 +88,28 @@ mod tests {
         assert_eq!(set(&directory, "one", Some(&"{".to_string()))["status"], "bad_json");
         assert!(get(&directory, "one", "one")["configs"]["known-hosts"]["text"].is_string());
     }
+
+    proptest::proptest! {
+        /// Whatever a node sends, nothing but the two files is written, and those only with a version in them.
+        #[test]
+        fn arbitrary_copies_do_no_harm(
+            text in "\\PC{0,80}", name in "(known-hosts|pcs_settings.conf|\\.\\./x|\\PC{0,8})",
+            version in proptest::option::of(0u64..9), force: bool, raw in "\\PC{0,120}",
+        ) {
+            let directory = std::env::temp_dir().join(format!("relevo-sync-any-{}", std::process::id()));
+            std::fs::create_dir_all(&directory).unwrap();
+            let text = version.map_or(text, |version| json!({"data_version": version}).to_string());
+            let data = json!({"cluster_name": "one", "force": force, "configs": {name: {"text": text}}});
+            for sent in [data.to_string(), raw] {
+                let _ = set(&directory, "one", Some(&sent));
+            }
+            for entry in std::fs::read_dir(&directory).unwrap() {
+                let entry = entry.unwrap();
+                let name = entry.file_name().into_string().unwrap();
+                proptest::prop_assert!(CONFIGS.iter().any(|(known, _)| *known == name), "{}", name);
+                let text = std::fs::read_to_string(entry.path()).unwrap();
+                proptest::prop_assert!(super::version(&text).is_some(), "{}", text);
+            }
+        }
+    }
 }
