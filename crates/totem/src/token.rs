@@ -229,7 +229,8 @@ impl Totem {
             self.advance_recovery(&mut token);
         }
         let forward = !(self.is_rep() && self.held);
-        self.in_hand = (!forward).then(|| token.clone());
+        // With others the reference's way: recorded rings show what its nodes make of it.
+        self.in_hand = (!forward && self.is_among_kin()).then(|| token.clone());
         let bytes = wire::encode(self.native_header(), &Packet::OrfToken(token), &[]);
         if forward {
             self.stats.orf_token_tx += 1;
