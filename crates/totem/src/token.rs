@@ -229,7 +229,8 @@ impl Totem {
             self.advance_recovery(&mut token);
         }
         let forward = !(self.is_rep() && self.held);
-        self.in_hand = (!forward).then(|| token.clone());
+        // Without announcements we keep to the rules of the reference, which sends the token as it was.
+        self.in_hand = (!forward && self.config.announce).then(|| token.clone());
         let bytes = wire::encode(self.native_header(), &Packet::OrfToken(token), &[]);
         if forward {
             self.stats.orf_token_tx += 1;
