@@ -12,6 +12,11 @@ use crate::wire::{
     self, ENCAPSULATED, Header, MCAST_HEADER_LEN, Mcast, NOT_ENCAPSULATED, OrfToken, Packet, RETRANSMITS_MAX,
 };
 
+/// So many repeats of a lost token among our own nodes for one of the reference's.
+const KIN_REPEATS: u32 = 4;
+/// Shortest time between two repeats of a token.
+const REPEAT_MIN: Duration = Duration::from_millis(5);
+
 impl Totem {
     pub(crate) fn restart_token_timer(&mut self) {
         self.timers.start(Timer::Token, self.now, self.token_timeout());
@@ -36,7 +41,11 @@ impl Totem {
     pub(crate) fn retransmit_due(&mut self) {
         if self.state != State::Gather {
             self.resend_token();
-            self.restart_retransmit_timer();
+            // The first repeat must wait for a representative that holds the token. Once one was due, the token is
+            // likely lost; with every fifth packet lost and a stop in between, a few more tries would not do.
+            let interval = self.config.timing.token_retransmit;
+            let again = if self.is_among_kin() { interval / KIN_REPEATS } else { interval };
+            self.timers.start(Timer::Retransmit, self.now, again.max(REPEAT_MIN.min(interval)));
         }
     }
 
