@@ -658,17 +658,16 @@ impl Cluster {
 
     /// First resource, in order of configuration, with this id or history id.
     pub fn find_rsc(&self, id: &str) -> Option<RscIx> {
-        if let Some(found) = self.by_id.get(id) {
-            return Some(*found);
+        let (exact, named) = (self.by_id.get(id), self.by_history.get(id));
+        let Some(named) = named else { return exact.copied() };
+        // What has been removed may bear the name that the history gives to an instance: the first one in the list of
+        // resources counts.
+        let mut tops = named.iter().chain(exact).map(|rsc| self.top_of(*rsc, true));
+        let first = tops.next()?;
+        if tops.all(|top| top == first) {
+            return self.find_history(first, id);
         }
-        let named: Vec<RscIx> = self.by_history.get(id)?.to_vec();
-        let top = |rsc: RscIx| self.top_of(rsc, true);
-        match named.split_first() {
-            Some((first, rest)) if rest.iter().all(|r| top(*r) == top(*first)) => {
-                self.find_history(top(*first), id)
-            }
-            _ => self.top.iter().find_map(|r| self.find_history(*r, id)),
-        }
+        self.top.iter().find_map(|r| self.find_history(*r, id))
     }
 
     /// Remembers under what name the history knows a resource.
