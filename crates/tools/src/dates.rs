@@ -276,19 +276,17 @@ fn rule_verdict(
     id: &str,
     when: Time,
 ) -> Result<(&'static str, ExitCode), (ExitCode, &'static str)> {
-    let mut all = Vec::new();
-    below(doc, doc.root(), "rule", &mut all);
-    let mut named = all.into_iter().filter(|rule| doc.attr(*rule, "id") == Some(id));
+    let all = doc.root_element().descendants().filter(|e| e.name() == "rule");
+    let mut named = all.filter(|rule| rule.attr("id") == Some(id));
     let Some(rule) = named.next() else { return Err((ExitCode::NOSUCH, "Rule not found")) };
     if named.next().is_some() {
         return Err((ExitCode::MULTIPLE, "Found more than one rule with matching ID"));
     }
-    let mut dates = Vec::new();
-    below(doc, rule, "date_expression", &mut dates);
-    let Some(date) = dates.first().map(|date| doc.element(*date)) else {
+    let mut dates = rule.descendants().filter(|e| e.name() == "date_expression");
+    let Some(date) = dates.next() else {
         return Err((ExitCode::UNIMPLEMENTED, "Rule does not have a date expression"));
     };
-    if dates.len() > 1 {
+    if dates.next().is_some() {
         return Err((ExitCode::UNIMPLEMENTED, "Rule has more than one date expression"));
     }
     let by_spec = date.attr("operation") == Some("date_spec");
@@ -305,15 +303,5 @@ fn rule_verdict(
         Verdict::NotYet => Ok(("has not yet taken effect", ExitCode::NOT_YET_IN_EFFECT)),
         Verdict::Unsatisfied => Ok(("does not satisfy conditions", ExitCode::UNSATISFIED)),
         Verdict::Invalid => Err((ExitCode::CONFIG, "Error parsing rule")),
-    }
-}
-
-/// All elements of a name below one.
-fn below(doc: &Document, top: NodeId, name: &str, found: &mut Vec<NodeId>) {
-    for child in doc.element(top).children() {
-        if child.name() == name {
-            found.push(child.id());
-        }
-        below(doc, child.id(), name, found);
     }
 }
