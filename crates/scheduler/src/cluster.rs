@@ -447,6 +447,10 @@ impl Cluster {
 
     /// Target role, where it restricts the resource.
     pub(crate) fn target_role(&mut self, rsc: RscIx) -> Option<Role> {
+        // Asked for every history entry.
+        if !self.rscs[rsc].is(rf::TARGET_ROLE) {
+            return None;
+        }
         let value = self.rscs[rsc].meta.get_str("target-role")?;
         if value.eq_ignore_ascii_case("Started") || value.eq_ignore_ascii_case("default") {
             return None;
@@ -731,6 +735,9 @@ impl Cluster {
                 self.node_score(rsc, node, base, score, &cause);
             }
             None => {
+                let all = self.nodes.len();
+                let row = self.row_mut(rsc);
+                row.reserve(all.saturating_sub(row.len()));
                 for node in self.node_order.clone() {
                     let base = self.nodes[node].base;
                     self.node_score(rsc, node, base, score, &cause);

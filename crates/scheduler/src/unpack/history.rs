@@ -383,7 +383,7 @@ impl Cluster {
             }
         } else if self.rscs[rsc].history_id.as_ref().is_some_and(|id| id.contains(':')) {
             self.rscs[rsc].history_id = None;
-        } else if !self.rscs[rsc].action_index.others.is_empty() {
+        } else if self.rscs[rsc].action_index.any_stop {
             for stop in self.rsc_actions(rsc, Some(node), "stop", false) {
                 self.actions[stop].flags |= af::OPTIONAL;
             }
