@@ -15,10 +15,14 @@ const LOOPS_PER_PROCESSOR: usize = 4;
 /// A packet passes two hosts, and each loses so much in each direction: together 20 %.
 const LOSS_PERCENT: f64 = 10.56;
 /// Daemons are stopped for this long in turn; the token timeout is 500 ms.
-const STOPS_MS: [u32; 4] = [20, 50, 80, 120];
+const STOPS_MS: &str = "020 050 080 120";
+/// From the end of a daemon's stop to its next one; each node has its own, so that two may be stopped at a time.
+const RUNS_MS: [u32; 3] = [700, 770, 850];
 /// A longer stop is not shorter than the timeout, with what the loss of packets costs.
 const STOP_MAX_MS: u64 = 250;
 const PAUSE_BETWEEN: Duration = Duration::from_millis(700);
+/// One line for each stop: how long it was, in ms.
+const STOPS_LOG: &str = "/var/log/stops";
 const FORMED_WITHIN: Duration = Duration::from_secs(60);
 /// Round trips of one client before the next one starts.
 const PINGS: &str = "200";
@@ -31,8 +35,19 @@ struct Ring {
     /// Processes that send messages all the time.
     clients: Vec<Child>,
     before: String,
+    /// Processes that stop the daemons for a moment, again and again.
+    stoppers: Vec<Child>,
+    trouble: Trouble,
+}
+
+/// What a node has been through until now.
+#[derive(Default, Clone, PartialEq, Eq)]
+struct Trouble {
+    stops: usize,
+    /// Stops that were longer than they may be: who ends a stop is starved too.
+    too_long: usize,
     /// Times that a daemon found itself not run for more than half of the token timeout.
-    stalls: String,
+    stalls: usize,
 }
 
 /// Processes that do nothing, fast.
@@ -49,7 +64,7 @@ impl Drop for Loops {
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        for client in &mut self.clients {
+        for client in self.clients.iter_mut().chain(&mut self.stoppers) {
             let _ = client.kill();
             let _ = client.wait();
         }
@@ -77,39 +92,49 @@ pub fn starve(arguments: &[String]) -> Result<(), String> {
         rings.push(Ring::up(&program, nodes)?);
     }
     eprintln!("  rings of {RINGS:?} nodes, {} s", time.as_secs());
-    let loops = busy()?;
+    let loops = busy(time)?;
     for ring in &mut rings {
         ring.lose()?;
         ring.talk()?;
     }
+    for ring in &mut rings {
+        ring.stop_daemons(time)?;
+    }
     let start = Instant::now();
-    let (mut stops, mut too_long) = (0usize, 0usize);
+    let mut spoilt = 0usize;
     while start.elapsed() < time {
         for ring in &mut rings {
-            let took_ms = ring.stop_one(stops)?;
-            let stalls = ring.stalls()?;
-            if took_ms > STOP_MAX_MS || stalls != ring.stalls {
-                too_long += 1;
+            let trouble = ring.trouble()?;
+            if trouble.too_long != ring.trouble.too_long || trouble.stalls != ring.trouble.stalls {
+                spoilt += 1;
+                eprintln!(
+                    "  after {} s a daemon did not run for over {STOP_MAX_MS} ms",
+                    start.elapsed().as_secs()
+                );
                 ring.begin_anew()?;
             }
             ring.check(start.elapsed())?;
             ring.talk_on()?;
         }
-        stops += 1;
         std::thread::sleep(PAUSE_BETWEEN);
     }
     drop(loops);
-    for ring in &rings {
+    let mut stops = 0;
+    for ring in &mut rings {
         ring.check(start.elapsed())?;
+        ring.trouble = ring.trouble()?;
+        stops += ring.trouble.stops;
+        eprintln!("  ring of {}: daemons were stopped {} times", ring.nodes, ring.trouble.stops);
     }
     eprintln!(
-        "  ✓ no membership changed in {} s; each ring had {stops} stopped daemons; {too_long} times not counted: a \
-         daemon did not run for over {STOP_MAX_MS} ms",
+        "  ✓ no membership changed in {} s; {spoilt} times begun anew: a daemon did not run for over {STOP_MAX_MS} ms",
         time.as_secs()
     );
-    // A run in which most stops were too long has shown nothing.
-    if too_long > stops {
-        return Err("the machine is too busy: most stops were longer than they may be".into());
+    // A run that was begun anew all the time, or in which nobody was stopped, has shown nothing.
+    if spoilt * 10 > stops {
+        return Err(format!(
+            "the machine is too busy: of {stops} stops {spoilt} were longer than they may be"
+        ));
     }
     Ok(())
 }
@@ -124,11 +149,13 @@ fn time(arguments: &[String]) -> Result<Duration, String> {
     }
 }
 
-fn busy() -> Result<Loops, String> {
+fn busy(time: Duration) -> Result<Loops, String> {
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut loops = Loops(Vec::new());
     for _ in 0..processors * LOOPS_PER_PROCESSOR {
-        let child = Command::new("/bin/sh").args(["-c", "while :; do :; done"]).stdin(Stdio::null()).spawn();
+        // They end by themselves, after so much processor time, should nobody be left to end them.
+        let spin = format!("ulimit -t {}; while :; do :; done", (time + FORMED_WITHIN).as_secs());
+        let child = Command::new("/bin/sh").args(["-c", &spin]).stdin(Stdio::null()).spawn();
         loops.0.push(child.map_err(|error| error.to_string())?);
     }
     Ok(loops)
@@ -167,7 +194,8 @@ impl Ring {
             daemons: Vec::new(),
             clients: Vec::new(),
             before: String::new(),
-            stalls: String::new(),
+            stoppers: Vec::new(),
+            trouble: Trouble::default(),
         };
         for number in 1..=nodes {
             let text = configuration(nodes);
@@ -261,17 +289,26 @@ impl Ring {
         self.talk()
     }
 
-    /// Stops one daemon for a moment; how long it was really, in ms: who ends the stop is starved too.
-    fn stop_one(&self, turn: usize) -> Result<u64, String> {
-        let number = u8::try_from(turn % usize::from(self.nodes)).unwrap_or(0) + 1;
-        let millis = STOPS_MS[turn / usize::from(self.nodes) % STOPS_MS.len()];
-        let stop = format!(
-            "p=$(pgrep -x corosync); a=$(date +%s%N); kill -STOP $p; sleep 0.{millis:03}; kill -CONT $p; \
-             b=$(date +%s%N); echo $(( (b - a) / 1000000 ))"
-        );
-        let line = format!("if chrt -f 20 true; then chrt -f 20 sh -c '{stop}'; else {stop}; fi 2>/dev/null");
-        let text = self.shell(number, &line)?;
-        text.trim().parse().map_err(|_| format!("nodo{number}: {text}"))
+    /// Stops each daemon for a moment, again and again; with real-time priority, or a stop would last too long.
+    fn stop_daemons(&mut self, time: Duration) -> Result<(), String> {
+        for (number, runs_ms) in (1..=self.nodes).zip(RUNS_MS) {
+            let stop = format!(
+                "e=$(( $(date +%s) + {} )); p=$(pgrep -x corosync)
+                 while [ $(date +%s) -lt $e ]; do
+                   for m in {STOPS_MS}; do
+                     a=$(date +%s%N); kill -STOP $p; sleep 0.$m; kill -CONT $p; b=$(date +%s%N)
+                     echo $(( (b - a) / 1000000 )) >> {STOPS_LOG}
+                     sleep 0.{runs_ms}
+                   done
+                 done",
+                time.as_secs()
+            );
+            let line = format!("if chrt -f 20 true; then exec chrt -f 20 sh -c '{stop}'; else {stop}; fi");
+            let mut stopper = self.lab.command(&host(number), &["sh", "-c", &line]);
+            stopper.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            self.stoppers.push(stopper.spawn().map_err(|error| error.to_string())?);
+        }
+        Ok(())
     }
 
     /// A pause that was not shorter than the timeout may cost a member: waits until the ring is whole again.
@@ -279,12 +316,24 @@ impl Ring {
         std::thread::sleep(PAUSE_BETWEEN);
         self.await_whole()?;
         self.before = self.membership()?;
-        self.stalls = self.stalls()?;
+        self.trouble = self.trouble()?;
         Ok(())
     }
 
-    fn stalls(&self) -> Result<String, String> {
-        let line = "grep -c 'Process pause detected' /var/log/corosync.log";
-        (1..=self.nodes).map(|number| self.shell(number, line)).collect()
+    fn trouble(&self) -> Result<Trouble, String> {
+        let line = format!(
+            "touch {STOPS_LOG}; wc -l < {STOPS_LOG}; awk '$1 > {STOP_MAX_MS}' {STOPS_LOG} | wc -l; \
+             grep -c 'Process pause detected' /var/log/corosync.log"
+        );
+        let mut sum = Trouble::default();
+        for number in 1..=self.nodes {
+            let text = self.shell(number, &line)?;
+            let numbers: Vec<usize> = text.lines().filter_map(|line| line.trim().parse().ok()).collect();
+            let [stops, too_long, stalls] = numbers[..] else { return Err(format!("nodo{number}: {text}")) };
+            sum.stops += stops;
+            sum.too_long += too_long;
+            sum.stalls += stalls;
+        }
+        Ok(sum)
     }
 }
