@@ -229,9 +229,7 @@ impl Totem {
             self.failed_to_receive = false;
             self.proc = BTreeSet::from([self.me]);
             self.failed.clear();
-        } else if self.candidates().first() != Some(&self.me) {
-            return false;
-        } else if self.awaits_more() {
+        } else if self.candidates().first() != Some(&self.me) || self.awaits_more() {
             return false;
         }
         self.create_commit_token();

@@ -13,12 +13,15 @@ const LATENCY: Duration = Duration::from_micros(50);
 const JITTER_US: u64 = 400;
 const START: Instant = Instant(1_000_000_000);
 
+/// For whom, and what.
+type Packet = (u32, Arc<[u8]>);
+
 struct Net {
     now: Instant,
     nodes: BTreeMap<u32, Totem>,
     /// Members of the last configuration, and how many configurations there were.
     rings: BTreeMap<u32, (Vec<u32>, usize)>,
-    wire: BTreeMap<(Instant, u64), (u32, Arc<[u8]>)>,
+    wire: BTreeMap<(Instant, u64), Packet>,
     sent: u64,
 }
 
