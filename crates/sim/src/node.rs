@@ -83,6 +83,7 @@ impl Node {
         let engine = Engine::new(config, map_of(id, options), now)?;
         let mut rules = totem::Config::new(id, timing);
         rules.announce = !options.strangers.contains(&id);
+        rules.known_nodes = (1..=options.nodes).collect();
         let ring = Totem::new(rules, stored_ring_seq, now);
         let mut node = Self {
             id,

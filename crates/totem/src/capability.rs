@@ -23,8 +23,11 @@ pub(crate) const JOIN_MARK: u8 = 0x52;
 const WINDOW_BYTES: usize = 256 * 1024;
 /// Share of the window that one node may fill at one visit of the token, as in the reference.
 const VISIT_SHARE: u32 = 3;
-/// Joins that a silent node misses before it is believed to be gone.
-const JOINS_MISSED: u32 = 4;
+/// Joins that a silent node misses before it is believed to be gone: so many, but not more often than that, and
+/// never less than so many.
+const JOINS_MISSED: u32 = 16;
+const JOIN_INTERVAL_MIN: Duration = Duration::from_millis(5);
+const JOINS_MISSED_MIN: u32 = 4;
 
 /// What is known about the members.
 #[derive(Debug, Default)]
@@ -67,6 +70,11 @@ impl Totem {
             self.kin.marked.remove(&sender);
             self.kin.known.remove(&sender);
         }
+    }
+
+    /// True if the last join of this node was one of our kind.
+    pub(crate) fn is_marked(&self, node: u32) -> bool {
+        self.kin.marked.contains(&node)
     }
 
     pub(crate) fn take_announcement(&mut self, node: u32) {
@@ -116,13 +124,15 @@ impl Totem {
     pub(crate) fn join_interval(&self) -> Duration {
         let timing = &self.config.timing;
         if self.gathers_kin() {
-            timing.join.min(self.consensus_timeout() / JOINS_MISSED)
+            let consensus = self.consensus_timeout();
+            let often = (consensus / JOINS_MISSED).max(JOIN_INTERVAL_MIN).min(consensus / JOINS_MISSED_MIN);
+            timing.join.min(often)
         } else {
             timing.join
         }
     }
 
-    fn gathers_kin(&self) -> bool {
+    pub(crate) fn gathers_kin(&self) -> bool {
         let is_kin = |id: &u32| *id == self.me || self.kin.known.contains(id) || self.kin.marked.contains(id);
         self.config.announce && self.proc.iter().all(is_kin)
     }

@@ -8,6 +8,7 @@
 mod capability;
 mod config;
 mod event;
+mod formation;
 mod membership;
 mod operational;
 mod pack;

@@ -28,6 +28,8 @@ impl Totem {
         {
             self.timers.stop(timer);
         }
+        self.last_arrival = self.now;
+        self.timers.stop(Timer::Assembly);
         self.timers.start(Timer::Join, self.now, self.join_interval());
         self.timers.start(Timer::Consensus, self.now, self.consensus_timeout());
         self.stats.gather_entered += 1;
@@ -43,9 +45,10 @@ impl Totem {
         self.candidates().is_subset(&self.consensus)
     }
 
-    fn send_join(&mut self) {
+    /// What else this turn of the caller brings is told with the same join, among our own nodes.
+    pub(crate) fn send_join(&mut self) {
         let spread = u64::try_from(self.config.timing.send_join.as_nanos()).unwrap_or(u64::MAX);
-        if spread == 0 {
+        if spread == 0 && !self.config.announce {
             self.send_join_now();
             return;
         }
@@ -177,7 +180,7 @@ impl Totem {
             }
             State::Commit | State::Recovery => {
                 let counts = self.new_memb.contains(&join.system_from) && join.ring_seq >= self.ring.seq;
-                if counts {
+                if counts || self.is_overtaken(join) {
                     self.restore_old_ring();
                     if !self.merge_join(sender, join) {
                         self.enter_gather("join during commit or recovery state");
@@ -226,11 +229,17 @@ impl Totem {
             self.failed_to_receive = false;
             self.proc = BTreeSet::from([self.me]);
             self.failed.clear();
-        } else if self.candidates().first() != Some(&self.me) {
+        } else if self.candidates().first() != Some(&self.me) || self.awaits_more() {
             return false;
         }
         self.create_commit_token();
         true
+    }
+
+    pub(crate) fn form_first_ring(&mut self) {
+        if self.state == State::Gather {
+            self.commit_if_agreed();
+        }
     }
 
     fn create_commit_token(&mut self) {
@@ -256,7 +265,8 @@ impl Totem {
         self.ring = token.ring;
         self.ring_seq_max = self.ring_seq_max.max(token.ring.seq);
         self.persist = Some(self.ring.seq);
-        for timer in [Timer::Join, Timer::SendJoin, Timer::Consensus] {
+        self.callers.clear();
+        for timer in [Timer::Join, Timer::SendJoin, Timer::Consensus, Timer::Assembly] {
             self.timers.stop(timer);
         }
         self.state = State::Commit;

@@ -73,6 +73,11 @@ pub struct Totem {
     pub(crate) trans: BTreeSet<u32>,
     pub(crate) deliver_from: BTreeSet<u32>,
     pub(crate) leaving: BTreeSet<u32>,
+    /// Who wants to join the ring that is being formed without them.
+    pub(crate) callers: BTreeSet<u32>,
+    pub(crate) started_at: Instant,
+    /// When a candidate was heard of for the first time.
+    pub(crate) last_arrival: Instant,
     pub(crate) failed_to_receive: bool,
 
     pub(crate) commit: Option<wire::CommitToken>,
@@ -158,6 +163,9 @@ impl Totem {
             trans: BTreeSet::new(),
             deliver_from: BTreeSet::new(),
             leaving: BTreeSet::new(),
+            callers: BTreeSet::new(),
+            started_at: now,
+            last_arrival: now,
             failed_to_receive: false,
             commit: None,
             next_hop: me,
@@ -307,6 +315,7 @@ impl Totem {
                 if !stale {
                     if header.nodeid != 0 {
                         self.note_join(join.system_from, header.encapsulated);
+                        self.note_caller(header.encapsulated, &join);
                     }
                     self.handle_join(header.nodeid, &join);
                 }
@@ -350,6 +359,7 @@ impl Totem {
             Timer::Pause => self.restart_pause_timer(),
             Timer::Nudge => self.nudge_due(),
             Timer::Probe => self.probe = None,
+            Timer::Assembly => self.form_first_ring(),
         }
     }
 
@@ -386,10 +396,10 @@ impl Totem {
         }
     }
 
-    /// A way to another node has opened: tells other rings at once that we exist.
+    /// A way to another node has opened: it is told at once that we exist.
     pub fn peer_reachable(&mut self, now: Instant) {
         self.now = now;
-        self.merge_due();
+        self.call_out();
     }
 
     fn accuse(&mut self, node: u32) {

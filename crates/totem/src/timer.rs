@@ -27,11 +27,13 @@ pub(crate) enum Timer {
     Pause,
     /// Ask the representative to move a held token.
     Nudge,
+    /// The first ring is formed with those who are here.
+    Assembly,
     /// A probe of a suspect node was not refuted or confirmed.
     Probe,
 }
 
-const COUNT: usize = 11;
+const COUNT: usize = 12;
 
 /// One deadline for each timer.
 #[derive(Debug, Default)]
@@ -46,6 +48,7 @@ const ALL: [Timer; COUNT] = [
     Timer::Retransmit,
     Timer::Nudge,
     Timer::SendJoin,
+    Timer::Assembly,
     Timer::Join,
     Timer::Merge,
     Timer::Warning,

@@ -156,7 +156,7 @@ impl Totem {
             && token.ring == self.ring
             && self.last_token_seq != token.token_seq
             && !before(token.token_seq, self.last_token_seq);
-        if !is_current {
+        if !is_current || self.admit_callers() {
             return;
         }
         self.note_visit();
