@@ -185,6 +185,12 @@ impl Fake {
         };
         let param = |name: &str| outcome.params.get(name).map_or("", |v| &**v);
         let failed = outcome.exit != outcome.target && task != "notify";
+        // As in the reference, migrations and what went well have none.
+        let reason = match task {
+            "migrate_to" | "migrate_from" => "",
+            _ if failed => outcome.reason,
+            _ => "",
+        };
         let key = op_key(&outcome.rsc, task, outcome.interval_ms);
         let ids = match task {
             "notify" => {
@@ -209,7 +215,7 @@ impl Fake {
             let known =
                 self.doc.element(history).children().find(|op| op.attr("id") == Some(&id)).map(Element::id);
             let op = known.unwrap_or_else(|| self.doc.append_with(history, "lrm_rsc_op", &[("id", &id)]));
-            self.fill(op, &key, task, call, outcome);
+            self.fill(op, &key, task, (call, reason), outcome);
         }
     }
 
@@ -240,7 +246,7 @@ impl Fake {
         }
     }
 
-    fn fill(&mut self, op: NodeId, key: &str, task: &str, call: i64, outcome: &Outcome) {
+    fn fill(&mut self, op: NodeId, key: &str, task: &str, (call, reason): (i64, &str), outcome: &Outcome) {
         let transition = format!("{call}:-1:{}:{FAKE_TRANSITION}", outcome.target);
         let exit = if task == "notify" { 0 } else { outcome.exit };
         let when = outcome.when_s.to_string();
@@ -251,7 +257,7 @@ impl Fake {
             ("crm_feature_set", base::CRM_FEATURE_SET.to_string()),
             ("transition-magic", format!("0:{exit};{transition}")),
             ("transition-key", transition),
-            ("exit-reason", outcome.reason.to_string()),
+            ("exit-reason", reason.to_string()),
             ("on_node", outcome.node.clone()),
             ("call-id", call.to_string()),
             ("rc-code", exit.to_string()),
