@@ -12,6 +12,7 @@ mod evolve;
 mod minimise;
 mod mutate;
 mod resources;
+mod rules;
 mod status;
 
 pub use compare::{Answer, Reference, Verdict, compare, installed};
