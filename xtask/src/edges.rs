@@ -47,6 +47,7 @@ const PURE: &[&str] = &[
     "jiff",
     "indexmap",
     "smallvec",
+    "smol_str",
     "aes",
     "bzip2",
     "cbc",

@@ -7,6 +7,8 @@ pub struct ExitCode(pub i32);
 impl ExitCode {
     pub const OK: ExitCode = ExitCode(0);
     pub const ERROR: ExitCode = ExitCode(1);
+    pub const INVALID_PARAM: ExitCode = ExitCode(2);
+    pub const UNIMPLEMENTED: ExitCode = ExitCode(3);
     pub const USAGE: ExitCode = ExitCode(64);
     pub const DATAERR: ExitCode = ExitCode(65);
     pub const NOINPUT: ExitCode = ExitCode(66);

@@ -8,6 +8,8 @@
 
 #[path = "commands/cases.rs"]
 mod cases;
+#[path = "commands/dates.rs"]
+mod dates;
 #[path = "commands/transcript.rs"]
 mod transcript;
 
@@ -117,4 +119,18 @@ fn crm_simulate() {
 #[test]
 fn crm_verify() {
     check(cases::CRM_VERIFY);
+}
+
+#[test]
+fn iso8601() {
+    check(&[dates::dates()]);
+}
+
+#[test]
+fn crm_rule() {
+    let file = std::env::temp_dir().join(format!("relevo-rules-{}.xml", std::process::id()));
+    std::fs::write(&file, dates::configuration()).unwrap();
+    // A full path stands for itself, not for a file of the suite.
+    check(&[dates::rules(file.to_string_lossy().into_owned().leak())]);
+    let _ = std::fs::remove_file(&file);
 }

@@ -1,5 +1,10 @@
 //! The cluster as the scheduler sees it: configuration, state and, once scheduled, the decision.
 
+mod places;
+mod scores;
+
+pub use scores::add_scores;
+
 use crate::expand::{BundlePlan, Expanded};
 use crate::fast_hash::FastMap;
 use crate::iso8601::Time;
@@ -447,6 +452,10 @@ impl Cluster {
 
     /// Target role, where it restricts the resource.
     pub(crate) fn target_role(&mut self, rsc: RscIx) -> Option<Role> {
+        // Asked for every history entry.
+        if !self.rscs[rsc].is(rf::TARGET_ROLE) {
+            return None;
+        }
         let value = self.rscs[rsc].meta.get_str("target-role")?;
         if value.eq_ignore_ascii_case("Started") || value.eq_ignore_ascii_case("default") {
             return None;
@@ -469,131 +478,6 @@ impl Cluster {
             }
         }
         Some(role)
-    }
-
-    /// Whether a resource is active; with `all`, whether all of it is.
-    pub fn is_active(&self, rsc: RscIx, all: bool) -> bool {
-        let r = &self.rscs[rsc];
-        match r.variant {
-            Variant::Primitive => r.active_nodes.iter().any(|n| {
-                let node = &self.nodes[*n];
-                node.unclean || node.online || !r.is(rf::MANAGED)
-            }),
-            Variant::Group => {
-                let active = r.children.iter().filter(|c| self.is_active(**c, all)).count();
-                active > 0 && (!all || active == r.children.len())
-            }
-            Variant::Clone if all => r.children.iter().all(|c| self.is_active(*c, true)),
-            Variant::Clone => r.children.iter().any(|c| self.is_active(*c, false)),
-            Variant::Bundle => {
-                let parts = r.bundle.iter().flat_map(|b| b.replicas.iter()).flat_map(|replica| {
-                    [replica.ip, replica.child, Some(replica.container), replica.remote].into_iter().flatten()
-                });
-                for part in parts {
-                    if self.is_active(part, all) != all {
-                        return !all;
-                    }
-                }
-                all
-            }
-        }
-    }
-
-    /// Current or next role.
-    pub fn role_of(&self, rsc: RscIx, current: bool) -> Role {
-        let r = &self.rscs[rsc];
-        match r.variant {
-            Variant::Primitive if current => r.role,
-            Variant::Primitive => r.next_role,
-            Variant::Bundle => Role::Unknown,
-            _ => r.children.iter().map(|c| self.role_of(*c, current)).max().unwrap_or_default(),
-        }
-    }
-
-    /// Nodes where a resource is, is going to be, or is being changed ([`at`]).
-    pub fn places(&self, rsc: RscIx, place: u32) -> Vec<NodeIx> {
-        let r = &self.rscs[rsc];
-        let mut out: Vec<NodeIx> = Vec::new();
-        if !r.children.is_empty() {
-            for child in &r.children {
-                for node in self.places(*child, place) {
-                    if !out.contains(&node) {
-                        out.push(node);
-                    }
-                }
-            }
-            return out;
-        }
-        if place & at::CURRENT != 0 {
-            out.extend(&r.active_nodes);
-        }
-        if let Some(node) = r.pending_node.filter(|n| place & at::PENDING != 0 && !out.contains(n)) {
-            out.push(node);
-        }
-        if let Some(node) = r.assigned.filter(|_| place & at::ASSIGNED != 0) {
-            out.push(node);
-        }
-        out
-    }
-
-    /// The only place of a resource; `None` if there is none or more than one.
-    pub fn place(&self, rsc: RscIx, place: u32) -> Option<NodeIx> {
-        match self.places(rsc, place).as_slice() {
-            [one] => Some(*one),
-            _ => None,
-        }
-    }
-
-    /// The node that counts as the one where a resource is active, with the number of all nodes
-    /// where it is and of the clean ones among them.
-    pub fn active_node(&self, rsc: RscIx) -> (Option<NodeIx>, u32, u32) {
-        let r = &self.rscs[rsc];
-        let nodes: Vec<NodeIx> = match (&r.bundle, r.variant) {
-            (Some(bundle), Variant::Bundle) => {
-                let active: Vec<RscIx> = bundle
-                    .replicas
-                    .iter()
-                    .map(|replica| replica.container)
-                    .filter(|c| !self.rscs[*c].active_nodes.is_empty())
-                    .collect();
-                if let [one] = active.as_slice() {
-                    return self.active_node(*one);
-                }
-                let mut nodes = Vec::new();
-                for node in active.iter().flat_map(|c| self.rscs[*c].active_nodes.iter()) {
-                    if !nodes.contains(node) {
-                        nodes.push(*node);
-                    }
-                }
-                nodes
-            }
-            _ => r.active_nodes.clone(),
-        };
-        let (mut active, mut all, mut clean) = (None, 0, 0);
-        let happy = |n: NodeIx| self.nodes[n].online && !self.nodes[n].unclean;
-        for node in nodes {
-            all += 1;
-            clean += u32::from(happy(node));
-            if let Some(source) = r.partial_source {
-                if node == source {
-                    active = Some(node);
-                }
-            } else if !r.is(rf::NEEDS_FENCING) && happy(node) && active.is_none_or(|a| !happy(a)) {
-                active = Some(node);
-            }
-            active = active.or(Some(node));
-        }
-        (active, all, clean)
-    }
-
-    pub fn current_node(&self, rsc: RscIx) -> Option<NodeIx> {
-        self.active_node(rsc).0
-    }
-
-    /// Number of nodes where a resource is active, of those that matter for what it requires.
-    pub(crate) fn active_count(&self, rsc: RscIx) -> u32 {
-        let (_, all, clean) = self.active_node(rsc);
-        if self.rscs[rsc].is(rf::NEEDS_FENCING) { all } else { clean }
     }
 
     pub(crate) fn max_per_node(&self, rsc: RscIx) -> i32 {
@@ -658,17 +542,16 @@ impl Cluster {
 
     /// First resource, in order of configuration, with this id or history id.
     pub fn find_rsc(&self, id: &str) -> Option<RscIx> {
-        if let Some(found) = self.by_id.get(id) {
-            return Some(*found);
+        let (exact, named) = (self.by_id.get(id), self.by_history.get(id));
+        let Some(named) = named else { return exact.copied() };
+        // What has been removed may bear the name that the history gives to an instance: the first one in the list of
+        // resources counts.
+        let mut tops = named.iter().chain(exact).map(|rsc| self.top_of(*rsc, true));
+        let first = tops.next()?;
+        if tops.all(|top| top == first) {
+            return self.find_history(first, id);
         }
-        let named: Vec<RscIx> = self.by_history.get(id)?.to_vec();
-        let top = |rsc: RscIx| self.top_of(rsc, true);
-        match named.split_first() {
-            Some((first, rest)) if rest.iter().all(|r| top(*r) == top(*first)) => {
-                self.find_history(top(*first), id)
-            }
-            _ => self.top.iter().find_map(|r| self.find_history(*r, id)),
-        }
+        self.top.iter().find_map(|r| self.find_history(*r, id))
     }
 
     /// Remembers under what name the history knows a resource.
@@ -697,99 +580,5 @@ impl Cluster {
             return Some(rsc);
         }
         r.children.iter().find_map(|c| self.find_in_clone(*c, id, on))
-    }
-
-    // Scores
-
-    fn node_score(&mut self, rsc: RscIx, node: NodeIx, from: Slot, score: i32, cause: &Str) {
-        let skip = self.rscs[rsc].is(rf::EXCLUSIVE_PROBES) || from.probe == ProbeMode::Never;
-        if skip && *cause == "symmetric_default" {
-            return;
-        }
-        for child in self.rscs[rsc].children.clone() {
-            self.node_score(child, node, from, score, cause);
-        }
-        let row = self.row_mut(rsc);
-        let old = slot(row, node).map(|s| s.score);
-        if old.is_none() {
-            put(row, node, from);
-        }
-        let mut new = 0;
-        if let Some(cell) = slot_mut(row, node) {
-            cell.score = add_scores(cell.score, score);
-            new = cell.score;
-        }
-        self.note(rsc, node, cause, old, new);
-    }
-
-    /// Adds a score on one node, or on all.
-    pub(crate) fn location(&mut self, rsc: RscIx, node: Option<NodeIx>, score: i32, cause: &'static str) {
-        let cause = Str::lit(cause);
-        match node {
-            Some(node) => {
-                let base = self.nodes[node].base;
-                self.node_score(rsc, node, base, score, &cause);
-            }
-            None => {
-                for node in self.node_order.clone() {
-                    let base = self.nodes[node].base;
-                    self.node_score(rsc, node, base, score, &cause);
-                }
-                if score == -base::INFINITY {
-                    self.rscs[rsc].assigned = None;
-                }
-            }
-        }
-    }
-
-    /// The row that instances of a collective share with their parent.
-    pub(crate) fn top_slot(&self, rsc: RscIx, node: NodeIx) -> Option<Slot> {
-        let holder = self.rscs[rsc].parent.unwrap_or(rsc);
-        slot(&self.rscs[holder].allowed, node).copied()
-    }
-
-    pub(crate) fn top_slot_mut(&mut self, rsc: RscIx, node: NodeIx) -> Option<&mut Slot> {
-        let holder = self.rscs[rsc].parent.unwrap_or(rsc);
-        slot_mut(self.row_mut(holder), node)
-    }
-
-    /// Every node with its base score, as a row.
-    pub(crate) fn full_row(&self) -> Row {
-        let mut row = Row::new();
-        for node in self.nodes.indices() {
-            put(&mut row, node, self.nodes[node].base);
-        }
-        row
-    }
-
-    pub(crate) fn show_scores(&mut self, rsc: RscIx, stage: &'static str) {
-        if !self.opts.scores || self.rscs[rsc].is(rf::REMOVED) {
-            return;
-        }
-        for node in &self.node_order {
-            if let Some(cell) = slot(&self.rscs[rsc].allowed, *node) {
-                self.lines.push(Line::Score {
-                    stage,
-                    rsc: self.rscs[rsc].id.clone(),
-                    node: self.nodes[*node].name.clone(),
-                    score: cell.score,
-                });
-            }
-        }
-        for child in self.rscs[rsc].children.clone() {
-            self.show_scores(child, stage);
-        }
-    }
-}
-
-/// Sum of two scores, with the rules of infinity.
-pub fn add_scores(a: i32, b: i32) -> i32 {
-    const MAX: i32 = base::INFINITY;
-    if a <= -MAX || b <= -MAX {
-        -MAX
-    } else if a >= MAX || b >= MAX {
-        MAX
-    } else {
-        (a + b).clamp(-MAX, MAX)
     }
 }

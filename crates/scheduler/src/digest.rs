@@ -3,10 +3,10 @@
 use crate::cluster::{Cluster, Line};
 use crate::model::*;
 use crate::rules::{RuleInput, unpack_table};
-use crate::text::{Str, Table, compare_versions, meta_name, op_key, parse_int, parse_uint};
+use crate::text::{Str, Table, compare_versions, op_key, parse_int, parse_uint};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use xml::{Document, NodeId};
+use xml::NodeId;
 
 /// How recorded parameters compare to configured ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,12 +35,7 @@ const FENCE_TASK: &str = "stonith-on";
 
 /// MD5 of the `<parameters>` element with these attributes, as the reference computes it.
 pub fn params_digest(params: &BTreeMap<Str, Str>) -> Str {
-    let mut doc = Document::new("parameters");
-    let root = doc.root();
-    for (name, value) in params {
-        doc.set_attr(root, name, value);
-    }
-    xml::md5_hex(format!(" {}\n", doc.to_text()).as_bytes()).into()
+    xml::digest_of_pairs(params.iter().map(|(name, value)| (&**name, &**value))).into()
 }
 
 /// Leaves out what does not count for a digest.
@@ -55,9 +50,12 @@ pub fn filter_params(params: &mut BTreeMap<Str, Str>) {
     }
 }
 
+/// Adds those meta-attributes that [`filter_params`] looks at.
 fn add_meta(params: &mut BTreeMap<Str, Str>, meta: &Table) {
-    for (name, value) in meta.iter().filter(|(name, _)| !name.contains(['#', ':'])) {
-        params.entry(meta_name(name)).or_insert_with(|| value.clone());
+    for (name, full_name) in [("interval", "CRM_meta_interval"), ("timeout", "CRM_meta_timeout")] {
+        if let Some(value) = meta.get_str(name) {
+            params.entry(Str::lit(full_name)).or_insert(value);
+        }
     }
 }
 
@@ -92,7 +90,6 @@ impl Cluster {
         interval: u32,
         node: NodeIx,
         op: Option<NodeId>,
-        secure: bool,
     ) -> Digest {
         let doc = self.doc.clone();
         let mut out = Digest::default();
@@ -119,7 +116,7 @@ impl Cluster {
         add_meta(&mut all, &meta);
         filter_params(&mut all);
         out.all = params_digest(&all);
-        if secure {
+        if op.is_none() || self.opts.sanitized {
             out.secure = Some(self.secure_digest(rsc, &params, &all, op));
         }
         if let Some(op) =
@@ -162,21 +159,21 @@ impl Cluster {
         params_digest(&secure)
     }
 
+    /// The digest under this key, computed at first.
     fn digest(
         &mut self,
+        key: &Str,
         rsc: RscIx,
         task: &str,
         interval: u32,
         node: NodeIx,
         op: Option<NodeId>,
-        secure: bool,
     ) -> Digest {
-        let key = op_key(&self.rscs[rsc].id, task, interval);
-        if let Some(found) = self.nodes[node].digests.get(&key) {
+        if let Some(found) = self.nodes[node].digests.get(key) {
             return found.clone();
         }
-        let digest = self.calculate_digest(rsc, task, interval, node, op, secure);
-        self.nodes[node].digests.insert(key, digest.clone());
+        let digest = self.calculate_digest(rsc, task, interval, node, op);
+        self.nodes[node].digests.insert(key.clone(), digest.clone());
         digest
     }
 
@@ -189,7 +186,8 @@ impl Cluster {
         let doc = self.doc.clone();
         let task = doc.attr(op, "operation").unwrap_or("");
         let interval = parse_uint(doc.attr(op, "interval"));
-        let mut digest = self.digest(rsc, task, interval, node, Some(op), self.opts.sanitized);
+        let key = op_key(&self.rscs[rsc].id, task, interval);
+        let mut digest = self.digest(&key, rsc, task, interval, node, Some(op));
         let recorded_restart = match self.expired_ops.contains(&op) {
             true => Some("calculated-failure-timeout"),
             false => doc.attr(op, "op-restart-digest"),
@@ -209,15 +207,16 @@ impl Cluster {
                 Some(_) => Match::Mismatch,
             }
         };
-        let key = op_key(&self.rscs[rsc].id, task, interval);
-        self.nodes[node].digests.insert(key, digest.clone());
+        if let Some(known) = self.nodes[node].digests.get_mut(&key) {
+            known.result = digest.result;
+        }
         digest
     }
 
     /// Compares the parameters of a fence device with those that a node was unfenced with.
     pub(crate) fn fencing_digest(&mut self, rsc: RscIx, agent: &str, node: NodeIx) -> Digest {
-        let mut digest = self.digest(rsc, FENCE_TASK, 0, node, None, true);
         let id = self.rscs[rsc].id.clone();
+        let mut digest = self.digest(&op_key(&id, FENCE_TASK, 0), rsc, FENCE_TASK, 0, node, None);
         let summary = |digest: &str| format!("{id}:{agent}:{digest}");
         let recorded = |name: &str| self.node_attr(node, name, None, at::CURRENT);
         let all = recorded("#digests-all");

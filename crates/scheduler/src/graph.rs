@@ -348,7 +348,7 @@ impl Cluster {
         if crate::text::parse_int(&limit).unwrap_or(-1) > 0 {
             doc.set_attr(root, "migration-limit", &limit);
         }
-        if let Some(when) = graph.recheck_by {
+        if let Some(when) = graph.recheck_by.filter(|when| *when > 0) {
             doc.set_attr(root, "recheck-by", &when.to_string());
         }
         for (id, action) in graph.actions.iter().copied().enumerate() {

@@ -279,6 +279,8 @@ pub mod rf {
     pub const NEEDS_QUORUM: u64 = 1 << 28;
     pub const NEEDS_FENCING: u64 = 1 << 29;
     pub const NEEDS_UNFENCING: u64 = 1 << 30;
+    /// There is a target role in its meta-attributes.
+    pub const TARGET_ROLE: u64 = 1 << 31;
 }
 
 /// Flags of an action.

@@ -264,8 +264,13 @@ fn earlier(target: &mut Option<Time>, time: Time) {
 fn date_attr(doc: &Document, node: NodeId, name: &str, now: Time) -> Result<Option<Time>, ()> {
     match doc.attr(node, name) {
         None => Ok(None),
-        Some(text) => Time::parse(text, now).map(Some).ok_or(()),
+        Some(text) => Time::parse(text, now).map(Some).map_err(drop),
     }
+}
+
+/// Evaluates one date expression by itself.
+pub fn evaluate_date(doc: &Document, expression: NodeId, now: Time) -> Verdict {
+    date_expression(doc, expression, now, &mut None)
 }
 
 fn date_expression(doc: &Document, node: NodeId, now: Time, next_change: &mut Option<Time>) -> Verdict {
@@ -493,7 +498,7 @@ pub fn bool_attr(doc: &Document, node: NodeId, name: &str) -> Option<bool> {
 
 /// A duration text is a period, for callers that hold only text.
 pub fn period_seconds(text: &str) -> Option<i64> {
-    Duration::parse(text).map(|d| d.seconds_total())
+    Duration::parse(text).ok().map(|d| d.seconds_total())
 }
 
 #[cfg(test)]

@@ -1,30 +1,25 @@
 //! Shared strings, and the small parsers for what administrators and histories write.
 
+use smol_str::{SmolStr, SmolStrBuilder};
 use std::borrow::Borrow;
 use std::cmp::Ordering;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
-use std::sync::Arc;
 
-/// A string that is cheap to copy: a literal, or text shared by reference count.
-#[derive(Clone)]
-pub enum Str {
-    Literal(&'static str),
-    Shared(Arc<str>),
-}
+/// A string that is cheap to copy: a literal, a short text in place, or a longer one that is shared by
+/// reference count.
+#[derive(Clone, Default)]
+pub struct Str(SmolStr);
 
 impl Str {
     /// A literal; never allocates.
     pub const fn lit(text: &'static str) -> Str {
-        Str::Literal(text)
+        Str(SmolStr::new_static(text))
     }
 
     pub fn as_str(&self) -> &str {
-        match self {
-            Str::Literal(text) => text,
-            Str::Shared(text) => text,
-        }
+        self.0.as_str()
     }
 }
 
@@ -37,19 +32,13 @@ impl Deref for Str {
 
 impl From<&str> for Str {
     fn from(text: &str) -> Str {
-        Str::Shared(text.into())
+        Str(text.into())
     }
 }
 
 impl From<String> for Str {
     fn from(text: String) -> Str {
-        Str::Shared(text.into())
-    }
-}
-
-impl Default for Str {
-    fn default() -> Str {
-        Str::Literal("")
+        Str(text.into())
     }
 }
 
@@ -306,16 +295,17 @@ pub fn compare_versions(a: &str, b: &str) -> Ordering {
 
 /// `RSC_TASK_INTERVAL`: the name of an operation.
 pub fn op_key(rsc: &str, task: &str, interval_ms: u32) -> Str {
-    // A large cluster makes a million of these: most intervals are 0, and formatting takes longer than the rest.
-    let mut key = String::with_capacity(rsc.len() + task.len() + 2 + usize::from(interval_ms > 0) * 10);
+    // A large cluster makes a million of these, and formatting takes longer than the rest.
+    let mut key = SmolStrBuilder::new();
     for part in [rsc, "_", task, "_"] {
         key.push_str(part);
     }
     match interval_ms {
-        0 => key.push('0'),
-        _ => key.push_str(&interval_ms.to_string()),
+        0 => key.push_str("0"),
+        // Memory takes any number.
+        _ => drop(write!(key, "{interval_ms}")),
     }
-    key.into()
+    Str(key.finish())
 }
 
 /// The name of a notification operation.

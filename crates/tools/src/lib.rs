@@ -7,6 +7,7 @@ pub mod options;
 
 mod attribute;
 mod cibadmin;
+mod dates;
 mod misc;
 mod mon;
 mod node;
@@ -36,6 +37,8 @@ pub const ENTRIES: &[(&str, Entry)] = &[
     ("attrd_updater", attribute::attrd_updater),
     ("crm_diff", misc::crm_diff),
     ("crm_error", misc::crm_error),
+    ("crm_rule", dates::crm_rule),
+    ("iso8601", dates::iso8601),
     ("crm_simulate", what_if::crm_simulate),
 ];
 

@@ -4,6 +4,7 @@
 use md5::{Digest, Md5};
 
 use crate::Document;
+use crate::write::write_attribute;
 
 /// Attributes that differ between nodes without meaning and stay out of a filtered digest.
 const FILTERED: &[&str] =
@@ -11,7 +12,20 @@ const FILTERED: &[&str] =
 
 /// MD5 as 32 hexadecimal digits.
 pub fn md5_hex(bytes: &[u8]) -> String {
-    Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    // The scheduler asks for one for each operation that is active.
+    let digit = |value: u8| char::from(if value < 10 { b'0' + value } else { b'a' + value - 10 });
+    Md5::digest(bytes).iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+/// Digest of an operation's parameters, given in ascending order of their names: as
+/// [`Document::digest_of_parameters`] of an element with them, without the element.
+pub fn digest_of_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let mut text = String::from(" <parameters");
+    for (name, value) in pairs {
+        write_attribute(name, value, &mut text);
+    }
+    text.push_str("/>\n");
+    md5_hex(text.as_bytes())
 }
 
 impl Document {
@@ -54,6 +68,19 @@ mod tests {
         let monitor = "<parameters ip='172.31.0.100' cidr_netmask='16' CRM_meta_timeout='20000'/>";
         let monitor = Document::parse(monitor).unwrap();
         assert_eq!(monitor.digest_of_parameters(), "a95de2197abb67b3aa5359eb59c2cf07");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn pairs_have_the_digest_of_an_element_with_them(
+            pairs in proptest::collection::btree_map("[a-zA-Z_-]{1,8}", ".{0,20}", 0..6),
+        ) {
+            let mut doc = Document::new("parameters");
+            let root = doc.root();
+            pairs.iter().for_each(|(name, value)| doc.set_attr(root, name, value));
+            let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            proptest::prop_assert_eq!(digest_of_pairs(pairs), doc.digest_of_parameters());
+        }
     }
 
     #[test]

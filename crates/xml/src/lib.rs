@@ -14,8 +14,8 @@ pub mod patch;
 mod write;
 mod xpath;
 
-pub use digest::md5_hex;
-pub use dom::{Changes, Document, NodeId, NodeKind};
+pub use digest::{digest_of_pairs, md5_hex};
+pub use dom::{Changes, Columns, Document, Key, NodeId, NodeKind};
 pub use element::{Children, Descendants, Element};
 pub use error::XmlError;
 pub use parse::{MAX_BYTES, MAX_DEPTH};

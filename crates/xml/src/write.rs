@@ -47,6 +47,14 @@ impl Document {
     }
 }
 
+pub(crate) fn write_attribute(name: &str, value: &str, out: &mut String) {
+    out.push(' ');
+    out.push_str(name);
+    out.push_str("=\"");
+    escape_into(value, out);
+    out.push('"');
+}
+
 /// White space may not be added beside text.
 #[derive(Clone, Copy, PartialEq)]
 enum Flat {
@@ -112,11 +120,7 @@ impl Writer<'_> {
             if !self.without.is_empty() && self.without.contains(&key) {
                 continue;
             }
-            self.out.push(' ');
-            self.out.push_str(key);
-            self.out.push_str("=\"");
-            escape_into(value, self.out);
-            self.out.push('"');
+            write_attribute(key, value, self.out);
         }
         let Some(first) = self.doc.first_child(id) else {
             self.out.push_str("/>");

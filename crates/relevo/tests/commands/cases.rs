@@ -24,6 +24,7 @@ impl Format {
     pub fn command(self, command: &str) -> String {
         match (self, command.split_once(' ')) {
             (Format::AsXml, Some((program, rest))) => format!("{program} --output-as=xml {rest}"),
+            (Format::AsXml, None) => format!("{command} --output-as=xml"),
             _ => command.to_string(),
         }
     }

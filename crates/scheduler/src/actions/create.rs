@@ -170,7 +170,7 @@ impl Cluster {
             Some(rsc) => self.operation(rsc, &key, &task, node),
             None => Arc::new(Operation { task, key: key.clone(), ..Operation::default() }),
         };
-        let probe = op.probe;
+        let (probe, stop) = (op.probe, op.task == "stop");
         let ix = self.actions.push(Action::new(rsc, node, op, flags));
         match rsc {
             Some(rsc) => {
@@ -180,6 +180,7 @@ impl Cluster {
                     r.action_index.set_probe(node);
                 } else {
                     r.action_index.others.push(ix);
+                    r.action_index.any_stop |= stop;
                 }
             }
             None => {

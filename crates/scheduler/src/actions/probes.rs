@@ -392,8 +392,9 @@ impl Cluster {
     }
 
     fn order_probes_before_stops(&mut self) {
-        for at in 0..self.orderings.len() {
-            let Some(Ordering::Ends(order)) = self.orderings.get(at).cloned() else { continue };
+        let orderings = std::mem::take(&mut self.orderings);
+        for ordering in &orderings {
+            let Ordering::Ends(order) = ordering else { continue };
             let Some(first_rsc) = order.first_rsc.filter(|r| Some(*r) != order.then_rsc) else { continue };
             if order.flags == ar::NONE
                 || (order.first.is_none() && order.first_task.is_none())
@@ -436,6 +437,7 @@ impl Cluster {
                 }
             }
         }
+        self.orderings = orderings;
     }
 
     fn probe_needed_before(&self, probe: ActIx, then: ActIx) -> bool {

@@ -24,6 +24,21 @@ impl Cluster {
         nodes
     }
 
+    /// The first of [`Cluster::sorted_nodes`].
+    pub(super) fn best_of(&self, row: &Row, active: Option<NodeIx>) -> Option<NodeIx> {
+        if self.config.placement == Placement::Balanced {
+            return self.sorted_nodes(row, active).first().copied();
+        }
+        // Any other order is a total one: one look at each node finds the first.
+        let present = row.iter().enumerate().filter(|(_, cell)| cell.present);
+        let mut nodes = present.map(|(at, _)| NodeIx::from(at));
+        let first = nodes.next()?;
+        Some(nodes.fold(first, |best, node| match self.compare_nodes(best, node, row, active) {
+            Cmp::Greater => node,
+            _ => best,
+        }))
+    }
+
     fn compare_nodes(&self, a: NodeIx, b: NodeIx, row: &Row, preferred: Option<NodeIx>) -> Cmp {
         let score = |node: NodeIx| match slot(row, node) {
             Some(cell) if self.node_up(node) => cell.score,

@@ -12,9 +12,8 @@ impl Cluster {
         }
         let row = &self.rscs[rsc].allowed;
         let running = self.current_node(rsc);
-        let nodes = self.sorted_nodes(row, running);
         let score = |node: NodeIx| slot(row, node).map_or(-base::INFINITY, |s| s.score);
-        let best = nodes.first().copied();
+        let best = self.best_of(row, running);
         let mut chosen = prefer.filter(|p| {
             slot(row, *p).is_some() && best.is_some_and(|b| score(*p) >= score(b)) && self.slot_up(row, *p)
         });
@@ -25,16 +24,7 @@ impl Cluster {
             if !unique && score(best) > 0 && self.node_up(best) {
                 // The running node comes from the history: its own score decides, not the row's.
                 let stays = running.filter(|n| self.nodes[*n].base.score >= 0 && self.node_up(*n));
-                if let Some(running) = stays {
-                    for node in nodes.iter().skip(1) {
-                        if score(*node) != score(best) {
-                            break;
-                        }
-                        if *node == running {
-                            chosen = Some(*node);
-                        }
-                    }
-                }
+                chosen = stays.filter(|n| score(*n) == score(best)).or(chosen);
             }
         }
         let chosen = chosen.map(|n| (n, score(n)));

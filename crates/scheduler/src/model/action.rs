@@ -104,6 +104,8 @@ pub struct Operation {
 pub struct ActionIndex {
     /// All but probes, oldest first.
     pub(crate) others: Vec<ActIx>,
+    /// There is a stop among them.
+    pub(crate) any_stop: bool,
     /// Nodes with a probe, as bits.
     probed: Vec<u64>,
     /// There may be a probe without a node.

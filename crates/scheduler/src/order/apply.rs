@@ -6,25 +6,13 @@ use crate::text::{op_key, parse_op_key};
 
 impl Cluster {
     pub(crate) fn apply_orderings(&mut self) {
-        for at in 0..self.orderings.len() {
-            let order = match self.orderings.get(at).cloned() {
-                Some(Ordering::Ends(order)) => order,
-                Some(Ordering::Probes { first, end, flags }) => {
-                    for probe in usize::from(first)..usize::from(end) {
-                        self.order_probe(probe.into(), flags);
-                    }
-                    continue;
-                }
-                None => continue,
-            };
-            if let Some(rsc) = order.first_rsc {
-                self.order_first(rsc, &order);
-            } else if let Some(rsc) = order.then_rsc {
-                self.order_after(order.first, rsc, &order);
-            } else if let (Some(first), Some(then)) = (order.first, order.then) {
-                self.order_actions(first, then, order.flags);
-            }
+        // Orderings that come up meanwhile are not for this pass.
+        let orderings = std::mem::take(&mut self.orderings);
+        for ordering in &orderings {
+            self.apply_ordering(ordering);
         }
+        let new = std::mem::replace(&mut self.orderings, orderings);
+        self.orderings.extend(new);
         for action in self.actions.indices().rev() {
             self.block_colocation_dependents(action);
         }
@@ -33,6 +21,25 @@ impl Cluster {
             self.update_action(action);
         }
         self.disable_invalid_orderings();
+    }
+
+    fn apply_ordering(&mut self, ordering: &Ordering) {
+        let order = match ordering {
+            Ordering::Ends(order) => order,
+            Ordering::Probes { first, end, flags } => {
+                for probe in usize::from(*first)..usize::from(*end) {
+                    self.order_probe(probe.into(), *flags);
+                }
+                return;
+            }
+        };
+        if let Some(rsc) = order.first_rsc {
+            self.order_first(rsc, order);
+        } else if let Some(rsc) = order.then_rsc {
+            self.order_after(order.first, rsc, order);
+        } else if let (Some(first), Some(then)) = (order.first, order.then) {
+            self.order_actions(first, then, order.flags);
+        }
     }
 
     /// Orders a probe before the starts of what it is about, and before its reload.

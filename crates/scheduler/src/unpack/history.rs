@@ -1,5 +1,6 @@
 //! Resource history: which resource an entry is about, and what its operations say about it.
 
+use super::reader::{EntryText, Reader};
 use crate::cluster::{Cluster, HistoryEntry};
 use crate::model::*;
 use crate::text::{
@@ -8,37 +9,45 @@ use crate::text::{
 use std::cmp::Ordering;
 use xml::{Document, NodeId};
 
-/// The operation of a history entry that has but one, as most have.
-fn only_op(doc: &Document, entry: NodeId) -> Option<NodeId> {
-    let first = doc.first_child(entry)?;
-    let is_only = doc.next_sibling(first).is_none() && doc.name(first) == "lrm_rsc_op";
-    is_only.then_some(first)
-}
-
 impl Cluster {
-    pub(super) fn unpack_node_history(&mut self, node: NodeIx, state: NodeId) {
-        let entries = self.lrm_entries(state);
-        let mut removed_launched = false;
-        let mut known = Vec::with_capacity(entries.len());
+    pub(super) fn unpack_node_history(&mut self, reader: &mut Reader, node: NodeIx, state: NodeId) {
         let doc = self.doc.clone();
-        for entry in &entries {
-            let rsc = self.unpack_lrm_resource(&doc, node, *entry);
-            let same_agent = rsc.filter(|r| !self.rscs[*r].is(rf::REMOVED) && self.same_agent(*r, *entry));
-            known.push(HistoryEntry { entry: *entry, same_agent });
+        let holder = doc.element(state).path(&["lrm", "lrm_resources"]);
+        let mut removed_launched = false;
+        let mut known = Vec::with_capacity(reader.order.len());
+        let mut next = holder.and_then(|holder| doc.first_child(holder.id()));
+        while let Some(entry) = next {
+            next = doc.next_sibling(entry);
+            if !reader.is_entry(&doc, entry) {
+                continue;
+            }
+            let text = reader.entry(&doc, entry);
+            let guess = reader.order.get(known.len()).copied().flatten();
+            let rsc = self.unpack_lrm_resource(&doc, reader, node, (entry, text.id), guess);
+            match reader.order.get_mut(known.len()) {
+                Some(place) => *place = rsc,
+                None => reader.order.push(rsc),
+            }
+            let same_agent = rsc.filter(|r| self.same_agent(*r, &text));
+            known.push(HistoryEntry { entry, same_agent });
             removed_launched |= rsc.is_some_and(|r| self.rscs[r].is(rf::REMOVED_LAUNCHED));
         }
         if removed_launched {
-            for entry in entries {
-                self.link_removed_launched(entry);
+            for known in &known {
+                self.link_removed_launched(known.entry);
             }
         }
         self.histories.insert(state, known);
     }
 
-    fn same_agent(&self, rsc: RscIx, entry: NodeId) -> bool {
-        let (xml, id) = (self.rscs[rsc].xml, &self.rscs[rsc].id);
-        self.doc.attr(entry, "id") == Some(id)
-            && ["type", "class", "provider"].iter().all(|n| self.doc.attr(xml, n) == self.doc.attr(entry, n))
+    /// Whether an entry is about this very resource, with the agent that is configured.
+    fn same_agent(&self, rsc: RscIx, entry: &EntryText<'_>) -> bool {
+        let r = &self.rscs[rsc];
+        !r.is(rf::REMOVED)
+            && entry.id == Some(&r.id)
+            && r.agent.as_deref() == entry.agent
+            && r.class.as_deref() == entry.class
+            && r.provider.as_deref() == entry.provider
     }
 
     fn link_removed_launched(&mut self, entry: NodeId) {
@@ -53,38 +62,50 @@ impl Cluster {
         }
     }
 
-    fn unpack_lrm_resource(&mut self, doc: &Document, node: NodeIx, entry: NodeId) -> Option<RscIx> {
-        let Some(id) = doc.attr(entry, "id") else {
+    fn unpack_lrm_resource(
+        &mut self,
+        doc: &Document,
+        reader: &mut Reader,
+        node: NodeIx,
+        (entry, id): (NodeId, Option<&str>),
+        guess: Option<RscIx>,
+    ) -> Option<RscIx> {
+        let Some(id) = id else {
             self.error("Ignoring invalid lrm_resource entry: No id");
             return None;
         };
-        let mut only = [entry];
-        let more;
-        let ops: &[NodeId] = if let Some(op) = only_op(doc, entry) {
-            only[0] = op;
-            &only
-        } else {
-            more = self.sorted_ops(entry);
-            &more
-        };
+        let only = reader.only_op(doc, entry);
+        let more = if only.is_none() { self.sorted_ops(entry) } else { Vec::new() };
+        let ops = only.as_ref().map_or(more.as_slice(), std::slice::from_ref);
         if ops.is_empty() && !self.config.shutdown_lock {
             return None;
         }
-        let rsc = match self.find_history_rsc(node, id) {
+        let rsc = match guess.filter(|guess| self.is_found_by(*guess, id)) {
             Some(rsc) => rsc,
-            None if ops.is_empty() => return None,
-            None => self.removed_resource(entry, id)?,
+            None => match self.find_history_rsc(node, id) {
+                Some(rsc) => rsc,
+                None if ops.is_empty() => return None,
+                None => self.removed_resource(entry, id)?,
+            },
         };
         if self.config.shutdown_lock {
             self.unpack_shutdown_lock(entry, rsc, node);
         }
-        let saved_role = self.rscs[rsc].role;
-        self.rscs[rsc].role = Role::Unknown;
-        let (mut last_failure, mut on_fail) = (None, OnFail::Ignore);
-        for op in ops {
-            self.unpack_op(doc, rsc, node, *op, &mut last_failure, &mut on_fail);
+        let r = &mut self.rscs[rsc];
+        let saved_role = std::mem::replace(&mut r.role, Role::Unknown);
+        let mut on_fail = OnFail::Ignore;
+        if r.failure_timeout_ms == 0 && only.is_some_and(|op| reader.op(doc, op).is_idle_probe()) {
+            // What the long way comes to for these.
+            r.role = Role::Stopped;
+            self.set_next_role(rsc, Role::Unknown);
+        } else {
+            let mut last_failure = None;
+            for op in ops {
+                let text = reader.op(doc, *op);
+                self.unpack_op((*op, text), rsc, node, &mut last_failure, &mut on_fail);
+            }
+            self.note_recurring(doc, node, rsc, ops);
         }
-        self.note_recurring(doc, node, rsc, ops);
         self.apply_state(rsc, node, on_fail);
         if let Some(role) = self.target_role(rsc) {
             let next = self.rscs[rsc].next_role;
@@ -92,10 +113,16 @@ impl Cluster {
                 self.set_next_role(rsc, role);
             }
         }
-        if saved_role > self.rscs[rsc].role {
-            self.rscs[rsc].role = saved_role;
-        }
+        let r = &mut self.rscs[rsc];
+        r.role = r.role.max(saved_role);
         Some(rsc)
+    }
+
+    /// Whether [`Cluster::find_history_rsc`], which found this resource for an entry before, finds it
+    /// for this id on every node. A removed one may be one of several of that name.
+    fn is_found_by(&self, rsc: RscIx, id: &str) -> bool {
+        let r = &self.rscs[rsc];
+        *r.id == *id && !r.is(rf::REMOVED) && !self.is_anonymous_clone(self.uber_parent(rsc))
     }
 
     /// Operations of a history entry, oldest first.
@@ -357,7 +384,7 @@ impl Cluster {
             }
         } else if self.rscs[rsc].history_id.as_ref().is_some_and(|id| id.contains(':')) {
             self.rscs[rsc].history_id = None;
-        } else if !self.rscs[rsc].action_index.others.is_empty() {
+        } else if self.rscs[rsc].action_index.any_stop {
             for stop in self.rsc_actions(rsc, Some(node), "stop", false) {
                 self.actions[stop].flags |= af::OPTIONAL;
             }

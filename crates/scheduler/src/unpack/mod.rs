@@ -7,6 +7,7 @@ mod history;
 mod migration;
 mod nodes;
 mod params;
+mod reader;
 mod resources;
 mod result;
 mod running;

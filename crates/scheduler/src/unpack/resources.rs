@@ -313,6 +313,7 @@ impl Cluster {
         set(rf::MANAGED, !in_maintenance);
         set(rf::CRITICAL, meta.get("critical").is_none_or(|v| is_true(Some(v))));
         set(rf::NOTIFY, yes("notify"));
+        set(rf::TARGET_ROLE, meta.contains("target-role"));
         set(rf::REMOTE_CONNECTION, remote_connection);
         let guest = remote_connection && meta.contains("container");
         let remote = remote_connection && !guest;

@@ -1,9 +1,10 @@
 //! What the result of one recorded operation means for its resource.
 
+use super::reader::{LAST_FAILURE, OpText};
 use crate::cluster::Cluster;
 use crate::model::*;
 use crate::text::{Str, ms_to_s, parse_int, parse_transition_key, parse_uint};
-use xml::{Document, NodeId};
+use xml::NodeId;
 
 /// Execution status of an operation.
 pub mod exec {
@@ -62,14 +63,13 @@ const TASKS: [&str; 8] =
 impl Cluster {
     pub(super) fn unpack_op(
         &mut self,
-        doc: &Document,
+        (op, text): (NodeId, OpText<'_>),
         rsc: RscIx,
         node: NodeIx,
-        op: NodeId,
         last_failure: &mut Option<NodeId>,
         on_fail: &mut OnFail,
     ) {
-        let Some(mut history) = self.read_op(doc, rsc, node, op) else { return };
+        let Some(mut history) = self.read_op(op, text, rsc, node) else { return };
         let expired = self.op_expired(&mut history);
         let old_exit = history.exit;
         self.remap(&mut history, on_fail, expired);
@@ -136,21 +136,8 @@ impl Cluster {
         }
     }
 
-    fn read_op(&mut self, doc: &Document, rsc: RscIx, node: NodeIx, op: NodeId) -> Option<History> {
-        // A large cluster has a million of these: each attribute is looked at once.
-        let (mut id, mut task, mut status, mut exit, mut interval, mut key) =
-            (None, None, None, None, None, None);
-        for (name, value) in doc.attrs(op) {
-            *match name {
-                "id" => &mut id,
-                "operation" => &mut task,
-                "op-status" => &mut status,
-                "rc-code" => &mut exit,
-                "interval" => &mut interval,
-                "transition-key" => &mut key,
-                _ => continue,
-            } = Some(value);
-        }
+    fn read_op(&mut self, op: NodeId, text: OpText<'_>, rsc: RscIx, node: NodeIx) -> Option<History> {
+        let OpText { id, task, status, exit, interval, key } = text;
         let (id, task) = (id?, task?);
         let task = TASKS.into_iter().find(|known| *known == task)?;
         let number = |text: Option<&str>, low: i64, high: i64| {
@@ -177,7 +164,7 @@ impl Cluster {
             probe,
             masked: probe
                 && (matches!(raw_exit, Some(2 | 5)) || raw_status == Some(i64::from(exec::NOT_INSTALLED))),
-            last_failure: id.ends_with("_last_failure_0"),
+            last_failure: id.ends_with(LAST_FAILURE),
             expected: key.and_then(parse_transition_key).map_or(-1, |k| k.target_rc),
             exit,
             status,

@@ -1,5 +1,6 @@
 //! State of the nodes, from the status section.
 
+use super::reader::Reader;
 use crate::cluster::{Cluster, NoQuorum};
 use crate::model::*;
 use crate::text::{Str, is_true, min_int, ms_to_s, parse_bool, parse_int};
@@ -36,8 +37,9 @@ impl Cluster {
                 _ => {}
             }
         }
-        while self.unpack_histories(&states, false) {}
-        self.unpack_histories(&states, self.config.fencing_enabled);
+        let mut reader = Reader::new(&doc);
+        while self.unpack_histories(&mut reader, &states, false) {}
+        self.unpack_histories(&mut reader, &states, self.config.fencing_enabled);
         for container in std::mem::take(&mut self.stop_needed).into_iter().rev() {
             if let Some(node) = self.current_node(container) {
                 self.stop_action(container, Some(node), false);
@@ -302,7 +304,7 @@ impl Cluster {
     }
 
     /// Unpacks histories that can be unpacked now; tells whether any was. With `fence`, all are.
-    fn unpack_histories(&mut self, states: &[NodeId], fence: bool) -> bool {
+    fn unpack_histories(&mut self, reader: &mut Reader, states: &[NodeId], fence: bool) -> bool {
         let doc = self.doc.clone();
         let mut any = false;
         for state in states {
@@ -318,7 +320,7 @@ impl Cluster {
                 self.unpack_remote_attrs(node, *state);
             }
             self.set_node_flag(node, nf::UNPACKED, true);
-            self.unpack_node_history(node, *state);
+            self.unpack_node_history(reader, node, *state);
             any = true;
         }
         any

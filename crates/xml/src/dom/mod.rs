@@ -5,6 +5,7 @@
 //! use; then both are written anew ([`Document::set_attr`] and others do that by the way).
 
 mod appender;
+mod columns;
 mod content;
 mod copy;
 mod names;
@@ -14,6 +15,7 @@ mod tests;
 mod watch;
 
 pub(crate) use appender::{Appender, NotAppended};
+pub use columns::{Columns, Key};
 pub(crate) use names::Name;
 use names::{Names, Wanted};
 use span::Span;

@@ -19,10 +19,12 @@ impl Span {
         span
     }
 
+    #[inline]
     pub(crate) fn of(self, buffer: &str) -> &str {
         buffer.get(self.range()).unwrap_or("")
     }
 
+    #[inline]
     pub(crate) fn range(self) -> std::ops::Range<usize> {
         self.start as usize..self.end()
     }
