@@ -400,7 +400,9 @@ fn save_all(args: &Args, cib: &Arc<Document>, run: &Run) -> Result<(), Failure> 
     let input = run.input.as_ref().unwrap_or(cib);
     let output = run.output.as_ref().unwrap_or(input);
     save(args.save_input.as_ref(), ExitCode::NOSUCH, || input.to_pretty())?;
-    save(args.save_output.as_ref(), ExitCode::NOSUCH, || output.to_pretty())?;
+    // As in the reference, the input's file is then the one that is written.
+    let save_output = args.save_output.as_ref().filter(|_| !args.in_place);
+    save(save_output, ExitCode::NOSUCH, || output.to_pretty())?;
     if let Some((cluster, graph)) = &run.decided {
         save(args.save_graph.as_ref(), ExitCode::IOERR, || cluster.graph_xml(graph).to_pretty())?;
         save(args.save_dot.as_ref(), ExitCode::IOERR, || {

@@ -155,7 +155,7 @@ impl<'a> Run<'a> {
         let op = attributes.and_then(|a| a.attr("CRM_meta_stonith_action")).unwrap_or("(null)");
         self.say("fencing_action", format!("Fencing {target} ({op})"), &[("target", target), ("op", op)]);
         if !op.eq_ignore_ascii_case("on") {
-            self.cib.take_down(target);
+            self.cib.fence(target);
         }
     }
 

@@ -9,6 +9,9 @@ use xml::{Document, Element, NodeId};
 /// Who is recorded as the origin of made-up entries.
 const ORIGIN: &str = "crm_simulate";
 
+/// Id of the set of cluster options that tools change.
+const OPTIONS: &str = "cib-bootstrap-options";
+
 /// UUID of transitions that nobody computed.
 const FAKE_TRANSITION: &str = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
 
@@ -137,8 +140,14 @@ impl Fake {
         state
     }
 
+    /// Says that a node was fenced, in the reference's words.
+    pub fn fence(&mut self, name: &str) {
+        let state = self.take_down(name);
+        self.doc.set_attr(state, "crm-debug-origin", "simulate_fencing_action");
+    }
+
     /// Says that a node left, and forgets what ran there.
-    pub fn take_down(&mut self, name: &str) {
+    pub fn take_down(&mut self, name: &str) -> NodeId {
         let state = self.set_node(name, false);
         self.histories.remove(&state);
         for part in ["lrm", "transient_attributes"] {
@@ -146,6 +155,7 @@ impl Fake {
                 self.doc.remove(part);
             }
         }
+        state
     }
 
     /// History of a resource on a node; made up if there is none.
@@ -255,8 +265,8 @@ impl Fake {
             ("operation", task.to_string()),
             ("crm-debug-origin", ORIGIN.to_string()),
             ("crm_feature_set", base::CRM_FEATURE_SET.to_string()),
+            ("transition-key", transition.clone()),
             ("transition-magic", format!("0:{exit};{transition}")),
-            ("transition-key", transition),
             ("exit-reason", reason.to_string()),
             ("on_node", outcome.node.clone()),
             ("call-id", call.to_string()),
@@ -352,13 +362,11 @@ impl Fake {
         let known =
             pairs.filter(|e| e.name() == "nvpair").find(|e| e.attr("name") == Some(name)).map(Element::id);
         let pair = known.unwrap_or_else(|| {
-            let set = match self.doc.child(config, "cluster_property_set") {
-                Some(set) => set,
-                None => {
-                    self.doc.append_with(config, "cluster_property_set", &[("id", "cib-bootstrap-options")])
-                }
-            };
-            let id = format!("cib-bootstrap-options-{name}");
+            let known = self.doc.element(config).children().find(|e| e.attr("id") == Some(OPTIONS));
+            let set = known
+                .map(Element::id)
+                .unwrap_or_else(|| self.doc.append_with(config, "cluster_property_set", &[("id", OPTIONS)]));
+            let id = format!("{OPTIONS}-{name}");
             self.doc.append_with(set, "nvpair", &[("id", &id), ("name", name)])
         });
         self.doc.set_attr(pair, "value", value);
