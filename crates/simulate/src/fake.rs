@@ -196,6 +196,7 @@ impl Fake {
         let param = |name: &str| outcome.params.get(name).map_or("", |v| &**v);
         let failed = outcome.exit != outcome.target && task != "notify";
         let key = op_key(&outcome.rsc, task, outcome.interval_ms);
+        let id_of_failure = failed && !matches!(task, "migrate_to" | "migrate_from");
         let ids = match task {
             "notify" => {
                 let (kind, of) = (param("CRM_meta_notify_type"), param("CRM_meta_notify_operation"));
@@ -215,11 +216,12 @@ impl Fake {
         let call = calls.max().unwrap_or(0).max(0).saturating_add(1);
         // With a duplicate the reference finds neither, and starts to count anew.
         let call = if self.duplicates.iter().any(|(_, first, _)| *first == history) { 1 } else { call };
+        let reason = if id_of_failure { outcome.reason } else { "" };
         for id in ids {
             let known =
                 self.doc.element(history).children().find(|op| op.attr("id") == Some(&id)).map(Element::id);
             let op = known.unwrap_or_else(|| self.doc.append_with(history, "lrm_rsc_op", &[("id", &id)]));
-            self.fill(op, &key, task, call, outcome);
+            self.fill(op, &key, task, call, outcome, reason);
         }
     }
 
@@ -250,7 +252,7 @@ impl Fake {
         }
     }
 
-    fn fill(&mut self, op: NodeId, key: &str, task: &str, call: i64, outcome: &Outcome) {
+    fn fill(&mut self, op: NodeId, key: &str, task: &str, call: i64, outcome: &Outcome, reason: &str) {
         let transition = format!("{call}:-1:{}:{FAKE_TRANSITION}", outcome.target);
         let exit = if task == "notify" { 0 } else { outcome.exit };
         let when = outcome.when_s.to_string();
@@ -261,7 +263,7 @@ impl Fake {
             ("crm_feature_set", base::CRM_FEATURE_SET.to_string()),
             ("transition-key", transition.clone()),
             ("transition-magic", format!("0:{exit};{transition}")),
-            ("exit-reason", outcome.reason.to_string()),
+            ("exit-reason", reason.to_string()),
             ("on_node", outcome.node.clone()),
             ("call-id", call.to_string()),
             ("rc-code", exit.to_string()),
