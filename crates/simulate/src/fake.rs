@@ -278,8 +278,9 @@ impl Fake {
         }
         if matches!(task, "migrate_to" | "migrate_from") {
             for name in ["migrate_source", "migrate_target"] {
-                let value = outcome.params.get(format!("CRM_meta_{name}").as_str());
-                self.doc.set_attr(op, name, value.map_or("", |v| v));
+                if let Some(value) = outcome.params.get(format!("CRM_meta_{name}").as_str()) {
+                    self.doc.set_attr(op, name, value);
+                }
             }
         }
         if !outcome.params.is_empty() {
