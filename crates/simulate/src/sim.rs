@@ -241,11 +241,11 @@ impl Run {
 
     fn current_status(&mut self, cluster: &mut Cluster, request: &Request) {
         if cluster.config.maintenance {
-            self.parts.extend(sections::maintenance(cluster).map(Part::Notice));
+            self.parts.extend(sections::maintenance(cluster).map(Part::Remark));
         }
         let (total, disabled, blocked) = sections::counts(cluster);
         if disabled > 0 || blocked > 0 {
-            self.parts.push(Part::Notice(Item::line(format!(
+            self.parts.push(Part::Remark(Item::line(format!(
                 "{disabled} of {total} resource instances DISABLED and {blocked} BLOCKED from further action due to failure"
             ))));
         }
