@@ -31,14 +31,18 @@ pub(crate) struct Checker {
     sent_in: BTreeMap<Message, RingId>,
     /// Highest number delivered, by receiver and sender; a restart of either forgets.
     last: BTreeMap<(u32, u32), u64>,
+    /// The same, while both have been together without a break: nothing in between may be missing.
+    company: BTreeMap<(u32, u32), u64>,
     in_transition: BTreeSet<u32>,
     pub(crate) deliveries: u64,
     pub(crate) configurations: u64,
 }
 
 impl Checker {
-    /// A node has started: it remembers nothing.
-    pub(crate) fn started(&mut self, node: u32) {
+    /// A node has started: it remembers nothing. What it had sent before may be lost, but nothing after that.
+    pub(crate) fn started(&mut self, node: u32, sent: u64) {
+        self.company.retain(|(receiver, _), _| *receiver != node);
+        self.company.insert((node, node), sent);
         self.current.remove(&node);
         self.in_transition.remove(&node);
         self.last.retain(|(receiver, _), _| *receiver != node);
@@ -53,7 +57,10 @@ impl Checker {
     /// Something happened at a node.
     pub(crate) fn seen(&mut self, node: u32, seen: Seen) -> Result<(), String> {
         match seen {
-            Seen::Message { sender, number } => self.message(node, sender, number),
+            Seen::Message { sender, number, intact: true } => self.message(node, sender, number),
+            Seen::Message { sender, number, .. } => {
+                Err(format!("node {node} got message {number} of node {sender} spoilt"))
+            }
             Seen::Configuration(configuration) => self.configuration(node, configuration),
             Seen::Note(_) => Ok(()),
         }
@@ -68,6 +75,12 @@ impl Checker {
             ));
         }
         *last = number;
+        let previous = self.company.insert((node, sender), number);
+        if previous.is_some_and(|previous| previous + 1 != number) {
+            return Err(format!(
+                "node {node} got message {number} of node {sender} after {previous:?}, although it stayed with it"
+            ));
+        }
         let Some(ring) = self.current.get(&node) else {
             return Err(format!("node {node} got a message before its first configuration"));
         };
@@ -80,6 +93,8 @@ impl Checker {
 
     fn configuration(&mut self, node: u32, configuration: Configuration) -> Result<(), String> {
         if configuration.transitional {
+            let with = &configuration.members;
+            self.company.retain(|(receiver, sender), _| *receiver != node || with.contains(sender));
             if let Some(ring) = self.current.get(&node) {
                 let stay = self.stays.entry((*ring, node)).or_default();
                 stay.left_with = Some((configuration.members, configuration.ring));
@@ -103,6 +118,9 @@ impl Checker {
         self.stays.insert((ring, node), Stay::default());
         let old = self.current.insert(node, ring);
         match old {
+            Some(old) if old.seq >= ring.seq => {
+                Err(format!("node {node} went from ring {old} to ring {ring}, whose number is not higher"))
+            }
             Some(old) => self.check_stay(node, old),
             None => Ok(()),
         }
@@ -136,6 +154,28 @@ impl Checker {
             }
         }
         Ok(())
+    }
+
+    /// All is quiet and everybody is in one ring: what was sent since nodes are together has reached everybody, and
+    /// all have delivered this ring's messages in one order.
+    pub(crate) fn check_rest(&self, sent: &BTreeMap<u32, u64>) -> Result<(), String> {
+        for ((node, sender), number) in &self.company {
+            let newest = sent.get(sender).copied().unwrap_or(0);
+            if *number != newest {
+                return Err(format!(
+                    "node {node} has message {number} of node {sender}, which sent {newest}"
+                ));
+            }
+        }
+        let mut delivered = self.current.iter().filter_map(|(node, ring)| {
+            let stay = self.stays.get(&(*ring, *node))?;
+            Some((*node, self.of_ring(*ring, &stay.regular)))
+        });
+        let Some((first, expected)) = delivered.next() else { return Ok(()) };
+        match delivered.find(|(_, messages)| *messages != expected) {
+            None => Ok(()),
+            Some((other, _)) => Err(format!("nodes {first} and {other} delivered the last ring differently")),
+        }
     }
 
     /// Who goes on together has delivered the same (virtual synchrony).
