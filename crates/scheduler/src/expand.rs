@@ -46,6 +46,8 @@ pub struct BundlePlan {
 #[derive(Debug, Clone)]
 pub struct ReplicaPlan {
     pub ipaddr: Option<Str>,
+    /// What containers are told about this replica's address.
+    pub host_option: String,
     pub container: NodeId,
     pub ip: Option<NodeId>,
     pub remote: Option<NodeId>,
@@ -359,7 +361,8 @@ fn plan_bundle(out: &mut Expanded, bundle: NodeId, scratch: NodeId, known: &Hash
         ));
         return plan;
     }
-    let ips = replica_addresses(&mut config, plan.replicas);
+    let addresses = replica_addresses(&config, plan.replicas);
+    config.host_options = addresses.iter().map(|(_, option)| option.as_str()).collect();
     if let Some(child) = child {
         plan.clone = Some(bundle_clone(Arc::make_mut(&mut out.doc), scratch, &config, &plan, child));
         config.mounts.push(Mount {
@@ -380,9 +383,10 @@ fn plan_bundle(out: &mut Expanded, bundle: NodeId, scratch: NodeId, known: &Hash
         config.ports.push((port.clone(), port));
     }
     let child_id = child.and_then(|c| out.doc.attr(c, "id")).map(str::to_string);
-    for (offset, ip) in ips.into_iter().enumerate() {
+    for (offset, (ip, host_option)) in addresses.into_iter().enumerate() {
         let doc = Arc::make_mut(&mut out.doc);
-        plan.parts.push(plan_replica(doc, scratch, &config, offset, ip, child_id.as_deref(), known));
+        let part = plan_replica(doc, scratch, &config, offset, ip, child_id.as_deref(), known);
+        plan.parts.push(ReplicaPlan { host_option, ..part });
     }
     plan.invalid = false;
     plan
@@ -444,7 +448,8 @@ fn bundle_config(
     }
 }
 
-fn replica_addresses(config: &mut BundleConfig, count: i32) -> Vec<Option<String>> {
+/// The address of each replica, with the option that tells containers about it.
+fn replica_addresses(config: &BundleConfig, count: i32) -> Vec<(Option<String>, String)> {
     let mut last: Option<String> = None;
     let mut out = Vec::new();
     for offset in 0..count {
@@ -453,15 +458,14 @@ fn replica_addresses(config: &mut BundleConfig, count: i32) -> Vec<Option<String
             (Some(start), None) => Some(start.clone()),
             (Some(_), Some(last)) => next_ip(last),
         };
-        if let Some(ip) = &ip {
-            let name = format!("{}-{offset}", config.prefix);
-            config.host_options += &match config.add_host {
-                true => format!(" --add-host={name}:{ip}"),
-                false => format!(" --hosts-entry={ip}={name}"),
-            };
-        }
+        let name = format!("{}-{offset}", config.prefix);
+        let option = match (&ip, config.add_host) {
+            (None, _) => String::new(),
+            (Some(ip), true) => format!(" --add-host={name}:{ip}"),
+            (Some(ip), false) => format!(" --hosts-entry={ip}={name}"),
+        };
         last = ip.clone().or(last);
-        out.push(ip);
+        out.push((ip, option));
     }
     out
 }
@@ -546,7 +550,14 @@ fn plan_replica(
         remote = Some(create_connection(doc, scratch, &spec));
         remote_name = Some(Str::from(name));
     }
-    ReplicaPlan { ipaddr: ip.map(Str::from), container, ip: ip_node, remote, remote_name }
+    ReplicaPlan {
+        ipaddr: ip.map(Str::from),
+        host_option: String::new(),
+        container,
+        ip: ip_node,
+        remote,
+        remote_name,
+    }
 }
 
 fn ip_resource(

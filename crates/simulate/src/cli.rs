@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use xml::Document;
+use xml::{Document, NodeId};
 
 /// Gets the CIB of the running cluster, or says why it cannot.
 pub type Live<'a> = &'a dyn Fn() -> Result<Document, String>;
@@ -160,13 +160,42 @@ impl From<lexopt::Error> for Failure {
 pub fn main(args: Vec<OsString>, live: Live<'_>) -> i32 {
     let command = std::iter::once("crm_simulate".into()).chain(args.iter().map(|a| a.to_string_lossy()));
     let command = command.collect::<Vec<_>>().join(" ");
-    match parse(args).and_then(|args| run(&args, &command, live)) {
+    let done = match parse(args) {
+        Ok(args) => run(&args, &command, live).inspect_err(|failure| refused(&args, &command, failure)),
+        Err(failure) => Err(failure),
+    };
+    match done {
         Ok(code) => code.0,
         Err(Failure(code, message)) => {
             let _ = writeln!(std::io::stderr().lock(), "crm_simulate: {message}");
             code.0
         }
     }
+}
+
+/// Programs that read XML get a result in any case.
+fn refused(args: &Args, command: &str, failure: &Failure) {
+    if args.format == Format::Xml {
+        let mut doc = result(command);
+        status_element(&mut doc, failure.0);
+        // Where this cannot be written either, the exit status has to do.
+        let _ = show(args, &doc.to_pretty());
+    }
+}
+
+/// The frame of a result in XML.
+fn result(command: &str) -> Document {
+    let mut doc = Document::new("pacemaker-result");
+    let root = doc.root();
+    doc.set_attr(root, "api-version", API_VERSION);
+    doc.set_attr(root, "request", command);
+    doc
+}
+
+/// Adds the exit status to a result.
+fn status_element(doc: &mut Document, code: ExitCode) -> NodeId {
+    let attrs = [("code", &*code.0.to_string()), ("message", code.text())];
+    doc.append_with(doc.root(), "status", &attrs)
 }
 
 fn now() -> (i64, i32) {
@@ -177,7 +206,7 @@ fn now() -> (i64, i32) {
 fn parse(args: Vec<OsString>) -> Result<Args, Failure> {
     let (now_s, utc_offset_s) = now();
     let mut out = Args {
-        request: Request { now_s, utc_offset_s, ..Request::default() },
+        request: Request { now_s, utc_offset_s, sanitized: true, ..Request::default() },
         source: Source::Pipe,
         in_place: false,
         all_actions: false,
@@ -199,15 +228,26 @@ fn parse(args: Vec<OsString>) -> Result<Args, Failure> {
             Arg::Long(long) => Some(long.to_string()),
             Arg::Value(_) => None,
         };
-        let Some(name) = name else { return Err(arg.unexpected().into()) };
+        let name = match (name, arg) {
+            (Some(name), _) => name,
+            (None, Arg::Short(short)) => return Err(unknown(&format!("-{short}"))),
+            // As with the reference, a word that belongs to no option is of no effect.
+            (None, _) => continue,
+        };
         let known =
             out.flag(&name) || out.synthetic(&name, &mut parser)? || out.artifact(&name, &mut parser)?;
         if !known {
-            return Err(Failure(ExitCode::USAGE, format!("unknown option --{name}")));
+            return Err(unknown(&format!("--{name}")));
         }
     }
     out.request.xml = out.format == Format::Xml;
+    // Programs read XML: it is always whole.
+    out.request.quiet &= out.format != Format::Xml;
     Ok(out)
+}
+
+fn unknown(option: &str) -> Failure {
+    Failure(ExitCode::USAGE, format!("Unknown option {option}"))
 }
 
 fn path(parser: &mut Parser) -> Result<Option<PathBuf>, Failure> {
@@ -237,8 +277,14 @@ impl Args {
             }
             "pending" => {}
             "all-actions" => self.all_actions = true,
-            "live-check" => self.source = Source::Live,
-            "xml-pipe" => self.source = Source::Pipe,
+            "live-check" => {
+                self.source = Source::Live;
+                request.sanitized = false;
+            }
+            "xml-pipe" => {
+                self.source = Source::Pipe;
+                request.sanitized = true;
+            }
             "quiet" => request.quiet = true,
             "verbose" => self.verbose = true,
             "help" => self.print = Some(HELP.to_string()),
@@ -246,9 +292,6 @@ impl Args {
                 self.print = Some(format!("Pacemaker (Relevo {})\n", env!("CARGO_PKG_VERSION")));
             }
             _ => return false,
-        }
-        if self.source == Source::Live {
-            self.request.sanitized = false;
         }
         true
     }
@@ -335,10 +378,12 @@ fn load(source: &Source, live: Live<'_>) -> Result<Document, Failure> {
     let bad = |error: String| Failure(ExitCode::DATAERR, format!("Could not read input XML: {error}"));
     let bytes = match source {
         Source::Live => return live().map_err(|error| Failure(ExitCode::DISCONNECT, error)),
-        Source::File(path) => std::fs::read(path).map_err(|e| bad(format!("{}: {e}", path.display())))?,
+        Source::File(path) => {
+            std::fs::read(path).map_err(|e| bad(format!("{}: {}", path.display(), reason(&e))))?
+        }
         Source::Pipe => {
             let mut bytes = Vec::new();
-            std::io::stdin().lock().read_to_end(&mut bytes).map_err(|e| bad(e.to_string()))?;
+            std::io::stdin().lock().read_to_end(&mut bytes).map_err(|e| bad(reason(&e)))?;
             bytes
         }
     };
@@ -357,11 +402,17 @@ fn usable(mut cib: Document) -> Result<Document, Failure> {
     Ok(cib)
 }
 
+/// What went wrong, without the number that the standard library adds.
+fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_string()
+}
+
 /// Writes a file; a failure ends with the status that the reference has for this kind of file.
 fn save(path: Option<&PathBuf>, code: ExitCode, text: impl FnOnce() -> String) -> Result<(), Failure> {
     let Some(path) = path else { return Ok(()) };
     std::fs::write(path, text())
-        .map_err(|e| Failure(code, format!("Could not create '{}': {e}", path.display())))
+        .map_err(|e| Failure(code, format!("Could not create '{}': {}", path.display(), reason(&e))))
 }
 
 /// Exit status for a file or directory that cannot be used.
@@ -373,12 +424,14 @@ fn status_of(error: &std::io::Error) -> ExitCode {
 }
 
 fn run(args: &Args, command: &str, live: Live<'_>) -> Result<ExitCode, Failure> {
+    // It is made at once, as by the reference: nothing is decided if it cannot be.
+    save(args.output_to.as_ref(), ExitCode::NOSUCH, String::new)?;
     if let Some(text) = &args.print {
         return show(args, text).map(|()| ExitCode::OK);
     }
     if let Some(dir) = &args.profile {
         let text = profile::profile(dir, args.repeat, &args.request)
-            .map_err(|e| Failure(status_of(&e), format!("{}: {e}", dir.display())))?;
+            .map_err(|e| Failure(status_of(&e), format!("{}: {}", dir.display(), reason(&e))))?;
         return show(args, &text).map(|()| ExitCode::OK);
     }
     let cib = Arc::new(usable(load(&args.source, live)?)?);
@@ -400,13 +453,15 @@ fn save_all(args: &Args, cib: &Arc<Document>, run: &Run) -> Result<(), Failure> 
     let input = run.input.as_ref().unwrap_or(cib);
     let output = run.output.as_ref().unwrap_or(input);
     save(args.save_input.as_ref(), ExitCode::NOSUCH, || input.to_pretty())?;
-    save(args.save_output.as_ref(), ExitCode::NOSUCH, || output.to_pretty())?;
     if let Some((cluster, graph)) = &run.decided {
         save(args.save_graph.as_ref(), ExitCode::IOERR, || cluster.graph_xml(graph).to_pretty())?;
         save(args.save_dot.as_ref(), ExitCode::IOERR, || {
             render::dot(cluster, args.all_actions, args.verbose)
         })?;
     }
+    // As in the reference, the input's file is the one that is written if it is to be changed.
+    let save_output = args.save_output.as_ref().filter(|_| !args.in_place);
+    save(save_output, ExitCode::NOSUCH, || output.to_pretty())?;
     match &args.source {
         Source::File(path) if args.in_place => save(Some(path), ExitCode::CANTCREAT, || output.to_pretty()),
         _ if args.in_place => Err(Failure(
@@ -423,14 +478,11 @@ fn rendered(args: &Args, run: &Run, command: &str) -> String {
         Format::Text => tree::text(&record::text(&run.parts)),
         Format::Html => tree::html("Cluster Status", &record::text(&run.parts)),
         Format::Xml => {
-            let mut doc = Document::new("pacemaker-result");
+            let mut doc = result(command);
             let root = doc.root();
-            doc.set_attr(root, "api-version", API_VERSION);
-            doc.set_attr(root, "request", command);
             record::xml(&run.parts, &mut doc, root);
             let code = if run.complete { ExitCode::OK } else { ExitCode::ERROR };
-            let attrs = [("code", &*code.0.to_string()), ("message", code.text())];
-            let status = doc.append_with(root, "status", &attrs);
+            let status = status_element(&mut doc, code);
             if !run.errors.is_empty() {
                 let errors = doc.append(status, "errors");
                 for error in &run.errors {

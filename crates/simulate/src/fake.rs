@@ -9,6 +9,9 @@ use xml::{Document, Element, NodeId};
 /// Who is recorded as the origin of made-up entries.
 const ORIGIN: &str = "crm_simulate";
 
+/// Id of the set of cluster options that tools change.
+const OPTIONS: &str = "cib-bootstrap-options";
+
 /// UUID of transitions that nobody computed.
 const FAKE_TRANSITION: &str = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
 
@@ -137,8 +140,14 @@ impl Fake {
         state
     }
 
+    /// Says that a node was fenced, in the reference's words.
+    pub fn fence(&mut self, name: &str) {
+        let state = self.take_down(name);
+        self.doc.set_attr(state, "crm-debug-origin", "simulate_fencing_action");
+    }
+
     /// Says that a node left, and forgets what ran there.
-    pub fn take_down(&mut self, name: &str) {
+    pub fn take_down(&mut self, name: &str) -> NodeId {
         let state = self.set_node(name, false);
         self.histories.remove(&state);
         for part in ["lrm", "transient_attributes"] {
@@ -146,6 +155,7 @@ impl Fake {
                 self.doc.remove(part);
             }
         }
+        state
     }
 
     /// History of a resource on a node; made up if there is none.
@@ -186,6 +196,7 @@ impl Fake {
         let param = |name: &str| outcome.params.get(name).map_or("", |v| &**v);
         let failed = outcome.exit != outcome.target && task != "notify";
         let key = op_key(&outcome.rsc, task, outcome.interval_ms);
+        let id_of_failure = failed && !matches!(task, "migrate_to" | "migrate_from");
         let ids = match task {
             "notify" => {
                 let (kind, of) = (param("CRM_meta_notify_type"), param("CRM_meta_notify_operation"));
@@ -205,11 +216,12 @@ impl Fake {
         let call = calls.max().unwrap_or(0).max(0).saturating_add(1);
         // With a duplicate the reference finds neither, and starts to count anew.
         let call = if self.duplicates.iter().any(|(_, first, _)| *first == history) { 1 } else { call };
+        let reason = if id_of_failure { outcome.reason } else { "" };
         for id in ids {
             let known =
                 self.doc.element(history).children().find(|op| op.attr("id") == Some(&id)).map(Element::id);
             let op = known.unwrap_or_else(|| self.doc.append_with(history, "lrm_rsc_op", &[("id", &id)]));
-            self.fill(op, &key, task, call, outcome);
+            self.fill(op, &key, task, call, outcome, reason);
         }
     }
 
@@ -240,7 +252,7 @@ impl Fake {
         }
     }
 
-    fn fill(&mut self, op: NodeId, key: &str, task: &str, call: i64, outcome: &Outcome) {
+    fn fill(&mut self, op: NodeId, key: &str, task: &str, call: i64, outcome: &Outcome, reason: &str) {
         let transition = format!("{call}:-1:{}:{FAKE_TRANSITION}", outcome.target);
         let exit = if task == "notify" { 0 } else { outcome.exit };
         let when = outcome.when_s.to_string();
@@ -249,9 +261,9 @@ impl Fake {
             ("operation", task.to_string()),
             ("crm-debug-origin", ORIGIN.to_string()),
             ("crm_feature_set", base::CRM_FEATURE_SET.to_string()),
+            ("transition-key", transition.clone()),
             ("transition-magic", format!("0:{exit};{transition}")),
-            ("transition-key", transition),
-            ("exit-reason", outcome.reason.to_string()),
+            ("exit-reason", reason.to_string()),
             ("on_node", outcome.node.clone()),
             ("call-id", call.to_string()),
             ("rc-code", exit.to_string()),
@@ -266,8 +278,9 @@ impl Fake {
         }
         if matches!(task, "migrate_to" | "migrate_from") {
             for name in ["migrate_source", "migrate_target"] {
-                let value = outcome.params.get(format!("CRM_meta_{name}").as_str());
-                self.doc.set_attr(op, name, value.map_or("", |v| v));
+                if let Some(value) = outcome.params.get(format!("CRM_meta_{name}").as_str()) {
+                    self.doc.set_attr(op, name, value);
+                }
             }
         }
         if !outcome.params.is_empty() {
@@ -346,13 +359,11 @@ impl Fake {
         let known =
             pairs.filter(|e| e.name() == "nvpair").find(|e| e.attr("name") == Some(name)).map(Element::id);
         let pair = known.unwrap_or_else(|| {
-            let set = match self.doc.child(config, "cluster_property_set") {
-                Some(set) => set,
-                None => {
-                    self.doc.append_with(config, "cluster_property_set", &[("id", "cib-bootstrap-options")])
-                }
-            };
-            let id = format!("cib-bootstrap-options-{name}");
+            let known = self.doc.element(config).children().find(|e| e.attr("id") == Some(OPTIONS));
+            let set = known
+                .map(Element::id)
+                .unwrap_or_else(|| self.doc.append_with(config, "cluster_property_set", &[("id", OPTIONS)]));
+            let id = format!("{OPTIONS}-{name}");
             self.doc.append_with(set, "nvpair", &[("id", &id), ("name", name)])
         });
         self.doc.set_attr(pair, "value", value);

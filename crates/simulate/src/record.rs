@@ -28,8 +28,10 @@ impl Record {
 /// One part of a report.
 #[derive(Debug)]
 pub enum Part {
-    /// A line by itself; text only.
+    /// A line by itself, with no empty line around it; text only.
     Notice(Item),
+    /// A line by itself that is set apart from what follows; text only.
+    Remark(Item),
     /// A list of records.
     List { title: &'static str, element: &'static str, records: Vec<Record> },
     /// Records without a title.
@@ -40,7 +42,7 @@ pub enum Part {
 
 /// Everything as text, with empty lines between the parts.
 pub fn text(parts: &[Part]) -> Vec<Item> {
-    let mut out = Vec::new();
+    let (mut out, mut printed) = (Vec::new(), false);
     for part in parts {
         // Notices among records stand at the margin.
         let line = |r: &Record| match r.element {
@@ -57,12 +59,14 @@ pub fn text(parts: &[Part]) -> Vec<Item> {
                 out.extend::<Vec<Item>>(lines(records));
                 continue;
             }
+            Part::Remark(item) => item.clone(),
             Part::List { title, records, .. } => Item::list(*title, lines(records)),
             Part::Status { title, items, .. } => Item::list(*title, items.clone()),
         };
-        if !out.is_empty() {
+        if printed {
             out.push(Item::Space);
         }
+        printed = true;
         out.push(item);
     }
     out
@@ -72,7 +76,7 @@ pub fn text(parts: &[Part]) -> Vec<Item> {
 pub fn xml(parts: &[Part], doc: &mut Document, parent: NodeId) {
     for part in parts {
         match part {
-            Part::Notice(_) => {}
+            Part::Notice(_) | Part::Remark(_) => {}
             Part::Bare(records) => append(doc, parent, records.iter().collect()),
             Part::List { element, records, .. } => {
                 let list = doc.append(parent, element);

@@ -241,11 +241,11 @@ impl Run {
 
     fn current_status(&mut self, cluster: &mut Cluster, request: &Request) {
         if cluster.config.maintenance {
-            self.parts.extend(sections::maintenance(cluster).map(Part::Notice));
+            self.parts.extend(sections::maintenance(cluster).map(Part::Remark));
         }
         let (total, disabled, blocked) = sections::counts(cluster);
         if disabled > 0 || blocked > 0 {
-            self.parts.push(Part::Notice(Item::line(format!(
+            self.parts.push(Part::Remark(Item::line(format!(
                 "{disabled} of {total} resource instances DISABLED and {blocked} BLOCKED from further action due to failure"
             ))));
         }
@@ -290,6 +290,8 @@ impl Run {
         self.parts.push(Part::List { title: "Executing Cluster Transition", element: "transition", records });
         let (opts, date) = options(&output, request);
         self.announce(request, date.as_ref());
+        // The reference has forgotten by now where its input came from.
+        let opts = Options { sanitized: false, ..opts };
         let mut after = Cluster::unpack_shared(output, &opts);
         self.notices(&mut after, request);
         self.parts.push(status(&mut after, true, request));

@@ -4,6 +4,7 @@ use crate::cluster::Cluster;
 use crate::expand::ReplicaPlan;
 use crate::model::*;
 use crate::text::Str;
+use std::sync::Arc;
 
 impl Cluster {
     pub(super) fn unpack_bundle(&mut self, rsc: RscIx) -> bool {
@@ -32,6 +33,7 @@ impl Cluster {
         }
         self.rscs[rsc].bundle = Some(Box::new(data));
         let count = if plan.clone.is_some() { instances.len() } else { plan.parts.len() };
+        self.forget_hosts(&plan.parts, count);
         for (offset, part) in plan.parts.iter().take(count).enumerate() {
             if !self.unpack_replica(rsc, offset, part, instances.get(offset).copied()) {
                 let id = self.rscs[rsc].id.clone();
@@ -43,6 +45,24 @@ impl Cluster {
             self.rscs[rsc].children.push(child);
         }
         true
+    }
+
+    /// Takes the names of replicas that there are not out of what the others are told: an agent that
+    /// cannot have several instances on a node limits their number to that of the nodes.
+    fn forget_hosts(&mut self, parts: &[ReplicaPlan], count: usize) {
+        let missing: String = parts.iter().skip(count).map(|part| part.host_option.as_str()).collect();
+        if missing.is_empty() {
+            return;
+        }
+        let doc = Arc::make_mut(&mut self.doc);
+        for part in parts.iter().take(count) {
+            let container = doc.element(part.container).descendants();
+            let options = container.filter(|e| e.attr("name") == Some("run_opts")).last();
+            let shorter = options.and_then(|e| Some((e.id(), e.attr("value")?.strip_suffix(&missing)?)));
+            if let Some((pair, value)) = shorter.map(|(pair, value)| (pair, value.to_string())) {
+                doc.set_attr(pair, "value", &value);
+            }
+        }
     }
 
     fn bundle_instances(&mut self, rsc: RscIx, child: RscIx, instances: &[RscIx]) {

@@ -1,12 +1,13 @@
 //! Decides random clusters and compares with the reference's crm_simulate.
 
-use simulate::random::{Reference, Step, Verdict, history, installed, minimise, own_history};
-use std::path::{Path, PathBuf};
+use simulate::random::{Pool, Reference, Step, Verdict, history, inputs, installed, minimise, own_history};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use xml::Document;
 
 const USAGE: &str = "\
 scheduler-random [--seeds N] [--first SEED] [--steps N] [--reference PROGRAM] [--keep DIR] [--small]
+                 [--inputs DIR [--mutate]]
 
   --seeds N       so many histories (100)
   --first SEED    the first one's number (1)
@@ -14,6 +15,7 @@ scheduler-random [--seeds N] [--first SEED] [--steps N] [--reference PROGRAM] [-
   --reference P   crm_simulate to compare with (RELEVO_REFERENCE_CRM_SIMULATE, /usr/sbin/crm_simulate)
   --keep DIR      write inputs whose answers differ, and the differences, to this directory
   --inputs DIR    start from each .xml of this directory instead, once for each seed
+  --mutate        start from a changed copy of one of these inputs, another one for each seed
   --record FILE   write digests of the reference's answers, by our own histories, to this file
   --only NAME     keep this one only (as printed, SEED-STEP)
   --small         make these inputs as small as they can be (slow)
@@ -28,6 +30,7 @@ struct Args {
     small: bool,
     only: Option<String>,
     inputs: Option<PathBuf>,
+    mutate: bool,
     record: Option<PathBuf>,
 }
 
@@ -50,6 +53,7 @@ fn parse() -> Result<Args, lexopt::Error> {
         small: false,
         only: None,
         inputs: None,
+        mutate: false,
         record: None,
     };
     let mut parser = lexopt::Parser::from_env();
@@ -63,6 +67,7 @@ fn parse() -> Result<Args, lexopt::Error> {
             Long("only") => args.only = Some(parser.value()?.string()?),
             Long("record") => args.record = Some(parser.value()?.into()),
             Long("inputs") => args.inputs = Some(parser.value()?.into()),
+            Long("mutate") => args.mutate = true,
             Long("small") => args.small = true,
             _ => return Err(arg.unexpected()),
         }
@@ -123,54 +128,63 @@ impl Count {
     }
 }
 
-/// Names and contents of the inputs in a directory, in order.
-fn inputs(dir: &Path) -> std::io::Result<Vec<(String, Document)>> {
-    let mut out = Vec::new();
-    for entry in std::fs::read_dir(dir)? {
-        let path = entry?.path();
-        let name = path.file_stem().map(|n| n.to_string_lossy().to_string()).unwrap_or_default();
-        match Document::parse_bytes(&std::fs::read(&path)?) {
-            Ok(doc) => out.push((name, doc)),
-            Err(error) => println!("{}: {error}", path.display()),
+/// Where histories start.
+enum Starts {
+    Random,
+    Given(Vec<(String, Document)>),
+    Mutated(Pool),
+}
+
+impl Starts {
+    fn new(args: &Args) -> std::io::Result<Starts> {
+        Ok(match (&args.inputs, args.mutate) {
+            (None, _) => Starts::Random,
+            (Some(dir), false) => Starts::Given(inputs(dir)?),
+            (Some(dir), true) => Starts::Mutated(Pool::new(inputs(dir)?)),
+        })
+    }
+
+    /// Starts of a seed, with their names.
+    fn of(&self, seed: u64) -> Vec<Option<(String, Document)>> {
+        match self {
+            Starts::Random => vec![None],
+            Starts::Given(all) => all.iter().cloned().map(Some).collect(),
+            Starts::Mutated(pool) => pool.mutated(seed).map(Some).into_iter().collect(),
         }
     }
-    out.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(out)
 }
 
 /// Digests of the reference's answers, one a line, after the number of steps; what the reference does
 /// not answer is left out.
-fn record(args: &Args, reference: &Reference) -> String {
+fn record(args: &Args, starts: &Starts, reference: &Reference) -> String {
     let mut out = String::new();
     for seed in args.first..args.first.saturating_add(args.seeds) {
-        let done = own_history(seed, args.steps, |number, cib, events, ours| {
-            if let Ok((theirs, _)) = reference.run(cib, events) {
-                out += &format!("{seed}-{number} {}\n", theirs.digests());
-                if theirs.digests() != ours.digests() {
-                    println!("DIFFERENT {seed}-{number}");
+        for start in starts.of(seed) {
+            let start = start.map(|(_, start)| start);
+            let done = own_history(seed, start, args.steps, |number, cib, events, ours| {
+                if let Ok((theirs, _)) = reference.run(cib, events) {
+                    out += &format!("{seed}-{number} {}\n", theirs.digests());
+                    if theirs.digests() != ours.digests() {
+                        println!("DIFFERENT {seed}-{number}");
+                    }
                 }
+            });
+            if let Err(error) = done {
+                println!("{seed}: {error}");
             }
-        });
-        if let Err(error) = done {
-            println!("{seed}: {error}");
         }
     }
     out
 }
 
-fn run(args: &Args, reference: &Reference) -> std::io::Result<Count> {
+fn run(args: &Args, starts: &Starts, reference: &Reference) -> Count {
     let mut count = Count::default();
     for seed in args.first..args.first.saturating_add(args.seeds) {
-        match &args.inputs {
-            None => count.history(args, reference, None, seed),
-            Some(dir) => {
-                for start in inputs(dir)? {
-                    count.history(args, reference, Some(start), seed);
-                }
-            }
+        for start in starts.of(seed) {
+            count.history(args, reference, start, seed);
         }
     }
-    Ok(count)
+    count
 }
 
 fn main() -> ExitCode {
@@ -191,8 +205,15 @@ fn main() -> ExitCode {
         return ExitCode::from(73);
     }
     let reference = Reference { program, scratch: scratch.clone() };
+    let starts = match Starts::new(&args) {
+        Ok(starts) => starts,
+        Err(error) => {
+            eprintln!("scheduler-random: {error}");
+            return ExitCode::from(66);
+        }
+    };
     if let Some(file) = &args.record {
-        let written = std::fs::write(file, record(&args, &reference));
+        let written = std::fs::write(file, record(&args, &starts, &reference));
         let _ = std::fs::remove_dir_all(&scratch);
         if let Err(error) = written {
             eprintln!("{}: {error}", file.display());
@@ -200,15 +221,8 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    let count = run(&args, &reference);
+    let count = run(&args, &starts, &reference);
     let _ = std::fs::remove_dir_all(&scratch);
-    let count = match count {
-        Ok(count) => count,
-        Err(error) => {
-            eprintln!("scheduler-random: {error}");
-            return ExitCode::from(66);
-        }
-    };
     let all = count.same + count.different;
     println!(
         "{} of {all} decisions equal, {} different; the reference refused {}, failed {}",

@@ -1,14 +1,15 @@
 //! Random configurations: options, nodes and the frame of the document.
 
 use super::dice::Dice;
-use super::{constraints, resources, status};
+use super::rules::Place;
+use super::{constraints, resources, rules, status};
 use xml::{Document, XmlError};
 
 /// Name-value pairs of which one is chosen: how often of a hundred, the name, the values.
 pub type Choice = (usize, &'static str, &'static [&'static str]);
 
 /// Cluster options.
-const OPTIONS: [Choice; 26] = [
+const OPTIONS: [Choice; 31] = [
     (40, "no-quorum-policy", &["stop", "freeze", "ignore", "demote", "fence", "suicide"]),
     (20, "symmetric-cluster", &["true", "false"]),
     (70, "stonith-enabled", &["true", "true", "false"]),
@@ -23,7 +24,7 @@ const OPTIONS: [Choice; 26] = [
     (15, "stonith-action", &["reboot", "off"]),
     (20, "node-health-strategy", &["none", "migrate-on-red", "only-green", "progressive", "custom"]),
     (10, "node-health-base", &["0", "10", "100"]),
-    (10, "node-health-yellow", &["-10", "-50", "yellow", "red"]),
+    (10, "node-health-yellow", &["-10", "-50", "yellow", "red", "x"]),
     (15, "priority-fencing-delay", &["0", "15s", "60"]),
     (15, "shutdown-lock", &["true", "false"]),
     (10, "shutdown-lock-limit", &["0", "1h", "30min", "100000000"]),
@@ -35,6 +36,11 @@ const OPTIONS: [Choice; 26] = [
     (5, "migration-limit", &["-1", "2"]),
     (5, "node-pending-timeout", &["0", "2h"]),
     (5, "stonith-timeout", &["60s", "120s"]),
+    (10, "cluster-name", &["alpha", "beta"]),
+    (10, "site-name", &["paris"]),
+    (8, "node-health-green", &["5", "green", "100"]),
+    (8, "node-health-red", &["-100", "red", "0"]),
+    (5, "stop-removed-resources", &["true", "false"]),
 ];
 
 /// Defaults for resources.
@@ -57,13 +63,15 @@ const OP_DEFAULTS: [Choice; 3] = [
 ];
 
 /// Attributes of nodes.
-const NODE_ATTRS: [Choice; 7] = [
+const NODE_ATTRS: [Choice; 9] = [
     (8, "standby", &["on", "off", "true"]),
     (6, "maintenance", &["true", "false"]),
     (30, "site", &["a", "b"]),
     (20, "rack", &["1", "2", "3"]),
     (15, "#health-cpu", &["red", "yellow", "green", "-5", "20"]),
     (8, "#health-disk", &["red", "yellow", "green"]),
+    (5, "priority", &["1", "5"]),
+    (5, "site-name", &["alpha", "beta"]),
     (15, "version", &["1.2.3", "1.10", "2"]),
 ];
 
@@ -106,20 +114,33 @@ impl Maker {
     }
 
     /// Chosen pairs, in a block if there are any.
-    pub fn block(&mut self, element: &str, choices: &[Choice], rule: Option<fn(&mut Maker)>) {
+    pub fn block(&mut self, element: &str, choices: &[Choice], rule: Option<Place>) {
         let chosen = self.choose(choices);
         if chosen.is_empty() {
             return;
         }
         let id = self.id(element);
-        self.add(&format!("<{element} id=\"{id}\">"));
+        self.add(&format!("<{element} id=\"{id}\""));
+        if self.dice.chance(10) {
+            let score = self.dice.pick(&["10", "-10", "INFINITY"]);
+            self.add(&format!(" score=\"{score}\""));
+        }
+        self.add(">");
         if let Some(rule) = rule {
-            rule(self);
+            rules::rule(self, rule);
         }
         for (name, value) in chosen {
             self.pair(name, value);
         }
         self.add(&format!("</{element}>"));
+    }
+
+    /// One or two blocks of chosen pairs, with a rule now and then.
+    pub fn blocks(&mut self, element: &str, choices: &[Choice], place: Place) {
+        for _ in 0..if self.dice.chance(15) { 2 } else { 1 } {
+            let rule = self.dice.chance(20).then_some(place);
+            self.block(element, choices, rule);
+        }
     }
 
     pub fn choose(&mut self, choices: &[Choice]) -> Vec<(&'static str, &'static str)> {
@@ -172,11 +193,17 @@ pub fn cib(seed: u64) -> Result<Document, XmlError> {
 impl Maker {
     fn whole(&mut self) {
         let quorum = if self.dice.chance(85) { 1 } else { 0 };
+        let schema = match self.dice.roll(8) {
+            0 => "pacemaker-3.10",
+            1 => "pacemaker-3.9",
+            _ => "pacemaker-4.0",
+        };
         self.add(&format!(
-            "<cib crm_feature_set=\"3.20.1\" validate-with=\"pacemaker-4.0\" have-quorum=\"{quorum}\" \
+            "<cib crm_feature_set=\"3.20.1\" validate-with=\"{schema}\" have-quorum=\"{quorum}\" \
              epoch=\"1\" num_updates=\"0\" admin_epoch=\"0\" dc-uuid=\"1\"><configuration><crm_config>"
         ));
-        self.block("cluster_property_set", &OPTIONS, None);
+        let rule = self.dice.chance(4).then_some(Place::Values);
+        self.block("cluster_property_set", &OPTIONS, rule);
         self.add("</crm_config><nodes>");
         for at in 0..self.nodes.len() {
             self.node(at);
@@ -190,14 +217,12 @@ impl Maker {
         self.topology();
         if self.dice.chance(40) {
             self.add("<rsc_defaults>");
-            let rule = self.dice.chance(15).then_some(constraints::defaults_rule as fn(&mut Maker));
-            self.block("meta_attributes", &RSC_DEFAULTS, rule);
+            self.blocks("meta_attributes", &RSC_DEFAULTS, Place::RscDefaults);
             self.add("</rsc_defaults>");
         }
         if self.dice.chance(30) {
             self.add("<op_defaults>");
-            let rule = self.dice.chance(15).then_some(constraints::op_defaults_rule as fn(&mut Maker));
-            self.block("meta_attributes", &OP_DEFAULTS, rule);
+            self.blocks("meta_attributes", &OP_DEFAULTS, Place::OpDefaults);
             self.add("</op_defaults>");
         }
         self.add("</configuration>");
@@ -207,8 +232,11 @@ impl Maker {
 
     fn node(&mut self, at: usize) {
         let name = self.nodes.get(at).cloned().unwrap_or_default();
-        self.add(&format!("<node id=\"{}\" uname=\"{name}\">", at + 1));
-        self.block("instance_attributes", &NODE_ATTRS, None);
+        let kind = if self.dice.chance(1) { " type=\"remote\"" } else { "" };
+        let kind = if self.dice.chance(10) { " type=\"member\"" } else { kind };
+        self.add(&format!("<node id=\"{}\" uname=\"{name}\"{kind}>", at + 1));
+        let rule = self.dice.chance(5).then_some(Place::Values);
+        self.block("instance_attributes", &NODE_ATTRS, rule);
         if self.utilization {
             let (cpu, memory) = (self.dice.between(0, 8).to_string(), self.dice.between(1, 4) * 1024);
             self.add(&format!("<utilization id=\"u-{name}\">"));
@@ -243,10 +271,18 @@ impl Maker {
         }
         self.add("<fencing-topology>");
         for node in self.nodes.clone() {
-            let (id, device) = (self.id("level"), self.dice.name(&self.fencing.clone()));
-            self.add(&format!(
-                "<fencing-level id=\"{id}\" target=\"{node}\" index=\"1\" devices=\"{device}\"/>"
-            ));
+            let target = match self.dice.roll(6) {
+                0 => format!("target-pattern=\"{node}|x\""),
+                1 => "target-attribute=\"site\" target-value=\"a\"".to_string(),
+                2 => continue,
+                _ => format!("target=\"{node}\""),
+            };
+            for index in 1..=self.dice.between(1, 2) {
+                let (id, devices) = (self.id("level"), self.dice.some(&self.fencing.clone(), 2).join(","));
+                self.add(&format!(
+                    "<fencing-level id=\"{id}\" {target} index=\"{index}\" devices=\"{devices}\"/>"
+                ));
+            }
         }
         self.add("</fencing-topology>");
     }

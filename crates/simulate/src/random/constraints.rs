@@ -1,10 +1,11 @@
-//! Random constraints and rules.
+//! Random constraints.
 
 use super::config::Maker;
+use super::rules;
 
-const SCORES: [&str; 12] =
+pub const SCORES: [&str; 12] =
     ["INFINITY", "-INFINITY", "INFINITY", "100", "10", "1", "0", "-1", "-50", "-100", "500", "1000"];
-const ROLES: [&str; 4] = ["Started", "Promoted", "Unpromoted", "Stopped"];
+pub const ROLES: [&str; 4] = ["Started", "Promoted", "Unpromoted", "Stopped"];
 const ACTIONS: [&str; 4] = ["start", "stop", "promote", "demote"];
 const KINDS: [&str; 3] = ["Mandatory", "Optional", "Serialize"];
 
@@ -41,9 +42,12 @@ fn target(m: &mut Maker) -> String {
     m.dice.name(&m.rscs.clone())
 }
 
-fn any_node(m: &mut Maker) -> String {
+pub fn any_node(m: &mut Maker) -> String {
     if m.dice.chance(20) && !m.remotes.is_empty() {
         return m.dice.name(&m.remotes.clone());
+    }
+    if m.dice.chance(2) {
+        return "elsewhere".to_string();
     }
     m.dice.name(&m.nodes.clone())
 }
@@ -60,7 +64,11 @@ fn set(m: &mut Maker, inside: &[(usize, &str, &[&str])]) -> Vec<String> {
     }
     m.add(">");
     let most = m.dice.between(1, 3);
-    let mut members = m.dice.some(&m.rscs.clone(), most);
+    let mut from = m.rscs.clone();
+    if m.dice.chance(10) {
+        from.extend(m.templates.clone());
+    }
+    let mut members = m.dice.some(&from, most);
     if members.is_empty() {
         members.extend(m.primitives.first().cloned());
     }
@@ -76,8 +84,16 @@ fn location(m: &mut Maker) {
     let sets = m.dice.chance(6);
     m.add(&format!("<rsc_location id=\"{id}\""));
     if !sets {
-        if m.dice.chance(5) {
-            let pattern = m.dice.pick(&["prim-.*", "!prim-.*", "inst-([0-9]+)", "member.*"]);
+        if m.dice.chance(8) {
+            let pattern = m.dice.pick(&[
+                "prim-.*",
+                "!prim-.*",
+                "inst-([0-9]+)",
+                "member.*",
+                "^clone",
+                "!^[a-z]",
+                "(.)",
+            ]);
             m.add(&format!(" rsc-pattern=\"{pattern}\""));
         } else {
             let rsc = target(m);
@@ -99,120 +115,12 @@ fn location(m: &mut Maker) {
     }
     m.add(">");
     if sets {
-        set(m, &[(20, "role", &ROLES)]);
+        set(m, &[(20, "role", &ROLES), (10, "sequential", &["true", "false"])]);
     }
     if rule {
-        location_rule(m);
+        rules::location_rule(m);
     }
     m.add("</rsc_location>");
-}
-
-fn location_rule(m: &mut Maker) {
-    let id = m.id("rule");
-    let score = m.dice.pick(&SCORES);
-    m.add(&format!("<rule id=\"{id}\""));
-    match m.dice.roll(8) {
-        0 => m.add(" score-attribute=\"rack\""),
-        _ => m.add(&format!(" score=\"{score}\"")),
-    }
-    if m.dice.chance(30) {
-        let op = m.dice.pick(&["and", "or"]);
-        m.add(&format!(" boolean-op=\"{op}\""));
-    }
-    if m.dice.chance(15) {
-        let role = m.dice.pick(&ROLES);
-        m.add(&format!(" role=\"{role}\""));
-    }
-    m.add(">");
-    for _ in 0..m.dice.between(1, 2) {
-        match m.dice.roll(6) {
-            0 => date(m),
-            1 => {
-                let inner = m.id("rule");
-                m.add(&format!("<rule id=\"{inner}\" boolean-op=\"or\">"));
-                expression(m);
-                date(m);
-                m.add("</rule>");
-            }
-            _ => expression(m),
-        }
-    }
-    m.add("</rule>");
-}
-
-fn expression(m: &mut Maker) {
-    let id = m.id("expr");
-    let name = any_node(m);
-    let (attribute, values): (&str, Vec<&str>) = match m.dice.roll(6) {
-        0 => ("#uname", vec![&name]),
-        1 => ("#kind", vec!["cluster", "remote", "container"]),
-        2 => ("rack", vec!["1", "2", "3"]),
-        3 => ("version", vec!["1.2", "1.10", "2"]),
-        4 => ("pingd", vec!["100", "200", "1000"]),
-        _ => ("site", vec!["a", "b"]),
-    };
-    let value = m.dice.pick(&values);
-    let operation = m.dice.pick(&["eq", "ne", "eq", "gt", "lte", "lt", "gte", "defined", "not_defined"]);
-    m.add(&format!("<expression id=\"{id}\" attribute=\"{attribute}\" operation=\"{operation}\""));
-    if !operation.ends_with("defined") {
-        m.add(&format!(" value=\"{value}\""));
-        let kind = m.dice.pick(&["string", "integer", "number", "version"]);
-        if m.dice.chance(40) {
-            m.add(&format!(" type=\"{kind}\""));
-        }
-    }
-    m.add("/>");
-}
-
-fn date(m: &mut Maker) {
-    let (id, inner) = (m.id("date"), m.id("spec"));
-    let text = match m.dice.roll(7) {
-        0 => format!("<date_expression id=\"{id}\" operation=\"gt\" start=\"2019-06-01\"/>"),
-        1 => format!("<date_expression id=\"{id}\" operation=\"lt\" end=\"2020-01-02 00:00:00Z\"/>"),
-        2 => format!(
-            "<date_expression id=\"{id}\" operation=\"in_range\" start=\"2020-01-01\" end=\"2020-01-03\"/>"
-        ),
-        3 => format!(
-            "<date_expression id=\"{id}\" operation=\"date_spec\"><date_spec id=\"{inner}\" \
-             hours=\"9-17\" weekdays=\"1-5\"/></date_expression>"
-        ),
-        4 => format!(
-            "<date_expression id=\"{id}\" operation=\"in_range\" start=\"2019-12-31T10:00:00Z\">\
-             <duration id=\"{inner}\" days=\"1\" hours=\"3\"/></date_expression>"
-        ),
-        5 => format!(
-            "<date_expression id=\"{id}\" operation=\"date_spec\"><date_spec id=\"{inner}\" \
-             months=\"1-6\" years=\"2019-\"/></date_expression>"
-        ),
-        _ => format!("<date_expression id=\"{id}\" operation=\"gt\" start=\"2020-01-01T18:00:00Z\"/>"),
-    };
-    m.add(&text);
-}
-
-/// A rule inside instance attributes.
-pub fn parameter_rule(m: &mut Maker) {
-    let id = m.id("rule");
-    m.add(&format!("<rule id=\"{id}\">"));
-    if m.dice.chance(50) {
-        date(m)
-    } else {
-        expression(m)
-    }
-    m.add("</rule>");
-}
-
-/// A rule for resource defaults.
-pub fn defaults_rule(m: &mut Maker) {
-    let (id, inner) = (m.id("rule"), m.id("rsc"));
-    m.add(&format!("<rule id=\"{id}\"><rsc_expression id=\"{inner}\" class=\"ocf\" type=\"Dummy\"/></rule>"));
-}
-
-/// A rule for operation defaults.
-pub fn op_defaults_rule(m: &mut Maker) {
-    let (id, inner) = (m.id("rule"), m.id("op"));
-    m.add(&format!(
-        "<rule id=\"{id}\"><op_expression id=\"{inner}\" name=\"monitor\" interval=\"10s\"/></rule>"
-    ));
 }
 
 fn colocation(m: &mut Maker) {
@@ -224,11 +132,14 @@ fn colocation(m: &mut Maker) {
     }
     if m.dice.chance(18) {
         m.add(">");
-        for _ in 0..m.dice.between(1, 2) {
-            set(
-                m,
-                &[(40, "sequential", &["true", "false"]), (20, "role", &ROLES), (20, "score", &SCORES[..4])],
-            );
+        let choices: [(usize, &str, &[&str]); 4] = [
+            (40, "sequential", &["true", "false"]),
+            (20, "role", &ROLES),
+            (20, "score", &SCORES[..4]),
+            (15, "ordering", &["group", "listed"]),
+        ];
+        for _ in 0..m.dice.between(1, 3) {
+            set(m, &choices);
         }
         m.add("</rsc_colocation>");
         return;
@@ -238,12 +149,13 @@ fn colocation(m: &mut Maker) {
     let promotable = m.promotable.contains(&with);
     for (name, percent) in [("rsc-role", 12), ("with-rsc-role", if promotable { 60 } else { 6 })] {
         if m.dice.chance(percent) {
-            let role = m.dice.pick(&ROLES[..3]);
+            let role = m.dice.pick(&ROLES);
             m.add(&format!(" {name}=\"{role}\""));
         }
     }
     if m.dice.chance(8) {
-        m.add(" node-attribute=\"site\"");
+        let name = m.dice.pick(&["site", "rack", "#uname"]);
+        m.add(&format!(" node-attribute=\"{name}\""));
     }
     m.add("/>");
 }
@@ -271,8 +183,9 @@ fn order(m: &mut Maker) {
     if m.dice.chance(18) {
         m.add(">");
         let rscs = m.rscs.clone();
-        for _ in 0..m.dice.between(1, 2) {
-            let choices: [(usize, &str, &[&str]); 3] = [
+        for _ in 0..m.dice.between(1, 3) {
+            let choices: [(usize, &str, &[&str]); 4] = [
+                (10, "kind", &KINDS),
                 (40, "sequential", &["true", "false"]),
                 (25, "require-all", &["true", "false"]),
                 (15, "action", &ACTIONS),
@@ -312,7 +225,7 @@ fn ticket(m: &mut Maker) {
         let rsc = target(m);
         m.add(&format!(" rsc=\"{rsc}\""));
         if m.dice.chance(30) {
-            let role = m.dice.pick(&ROLES[..3]);
+            let role = m.dice.pick(&ROLES);
             m.add(&format!(" rsc-role=\"{role}\""));
         }
         m.add("/>");

@@ -10,13 +10,16 @@ mod constraints;
 mod dice;
 mod evolve;
 mod minimise;
+mod mutate;
 mod resources;
+mod rules;
 mod status;
 
 pub use compare::{Answer, Reference, Verdict, compare, installed};
 pub use config::cib;
 pub use evolve::Events;
 pub use minimise::minimise;
+pub use mutate::{Pool, inputs};
 
 use dice::Dice;
 use xml::Document;
@@ -67,16 +70,21 @@ pub fn history(
 }
 
 /// Goes through the history of a seed by our own pretended executions, so that it is the same
-/// wherever it is done; hands over each question with our answer.
+/// wherever it is done; hands over each question with our answer. It starts with a random
+/// configuration, or with the one given.
 ///
 /// # Errors
 /// When the seed's configuration is no XML, or there is no decision.
 pub fn own_history(
     seed: u64,
+    start: Option<Document>,
     steps: usize,
     mut each: impl FnMut(usize, &Document, &Events, &Answer),
 ) -> Result<(), String> {
-    let mut cib = config::cib(seed).map_err(|error| error.to_string())?;
+    let mut cib = match start {
+        Some(start) => start,
+        None => config::cib(seed).map_err(|error| error.to_string())?,
+    };
     let mut dice = Dice::new(!seed);
     for number in 0..steps {
         let events = match number {

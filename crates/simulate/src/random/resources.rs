@@ -1,10 +1,10 @@
 //! Random resources.
 
 use super::config::{Choice, Maker};
-use super::constraints;
+use super::rules::{self, Place};
 
 /// Meta-attributes of any resource.
-const META: [Choice; 13] = [
+const META: [Choice; 14] = [
     (12, "priority", &["0", "1", "5", "10", "-1"]),
     (20, "resource-stickiness", &["0", "1", "50", "100", "INFINITY", "-10"]),
     (15, "migration-threshold", &["1", "2", "3", "INFINITY"]),
@@ -18,6 +18,7 @@ const META: [Choice; 13] = [
     (8, "critical", &["true", "false"]),
     (6, "allow-unhealthy-nodes", &["true", "false"]),
     (4, "resource-discovery", &["always"]),
+    (2, "container", &["prim-1", "prim-2", "prim-3", "prim-5"]),
 ];
 
 /// Meta-attributes of clones.
@@ -25,18 +26,41 @@ const CLONE: [Choice; 7] = [
     (40, "interleave", &["true", "false"]),
     (25, "ordered", &["true", "false"]),
     (30, "notify", &["true", "false"]),
-    (25, "clone-max", &["1", "2", "3", "4"]),
-    (15, "clone-node-max", &["1", "2"]),
-    (15, "clone-min", &["1", "2"]),
+    (25, "clone-max", &["1", "2", "3", "4", "0"]),
+    (15, "clone-node-max", &["1", "2", "3", "0"]),
+    (15, "clone-min", &["1", "2", "5"]),
     (15, "globally-unique", &["true", "false"]),
 ];
 
 /// Meta-attributes of promotable clones.
 const PROMOTABLE: [Choice; 2] =
-    [(30, "promoted-max", &["1", "2", "0"]), (15, "promoted-node-max", &["1", "2"])];
+    [(30, "promoted-max", &["1", "2", "0", "3"]), (15, "promoted-node-max", &["1", "2"])];
 
 const ON_FAIL: [&str; 8] =
     ["ignore", "block", "demote", "stop", "restart", "standby", "fence", "restart-container"];
+
+/// Meta-attributes of operations that are not attributes of their element.
+const OP_META: [Choice; 3] =
+    [(30, "timeout", &["40s", "1000", "x"]), (30, "on-fail", &ON_FAIL), (10, "enabled", &["true", "false"])];
+
+/// Parameters of operations.
+const OP_PARAMETERS: [Choice; 2] = [(50, "OCF_CHECK_LEVEL", &["10", "20"]), (30, "fake", &["op", "a"])];
+
+/// Parameters of fencing devices.
+const DEVICE: [Choice; 4] = [
+    (10, "pcmk_host_map", &["node1:1;node2:2"]),
+    (10, "pcmk_delay_max", &["10s"]),
+    (10, "pcmk_reboot_action", &["off", "reboot"]),
+    (10, "pcmk_host_check", &["static-list", "none"]),
+];
+
+/// Meta-attributes of guest nodes' resources.
+const GUEST: [Choice; 4] = [
+    (15, "remote-addr", &["10.0.0.7"]),
+    (15, "remote-port", &["3122"]),
+    (15, "remote-connect-timeout", &["20s"]),
+    (15, "remote-allow-migrate", &["true", "false"]),
+];
 
 /// What a primitive is to be.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,7 +76,10 @@ pub fn resources(m: &mut Maker) {
     }
     if m.dice.chance(65) {
         for _ in 0..m.dice.between(1, 2) {
-            fencing(m);
+            match m.dice.roll(12) {
+                0 => cloned_fencing(m),
+                _ => fencing(m),
+            }
         }
     }
     let count = if m.dice.chance(12) { m.dice.between(7, 14) } else { m.dice.between(1, 6) };
@@ -87,6 +114,15 @@ fn template(m: &mut Maker) {
     m.templates.push(id);
 }
 
+fn cloned_fencing(m: &mut Maker) {
+    let id = m.id("fencing");
+    m.add(&format!("<clone id=\"{id}\">"));
+    m.block("meta_attributes", &CLONE[..4], None);
+    fencing(m);
+    m.add("</clone>");
+    m.rscs.push(id);
+}
+
 fn fencing(m: &mut Maker) {
     let id = m.id("fence");
     let agent = m.dice.pick(&["fence_xvm", "fence_ipmilan", "fence_scsi"]);
@@ -98,7 +134,9 @@ fn fencing(m: &mut Maker) {
         m.pair("pcmk_host_list", &host);
         m.add("</instance_attributes>");
     }
-    if m.dice.chance(12) {
+    m.block("instance_attributes", &DEVICE, None);
+    m.block("meta_attributes", &META[..2], None);
+    if m.dice.chance(15) {
         let set = m.id("meta");
         m.add(&format!("<meta_attributes id=\"{set}\">"));
         m.pair("provides", "unfencing");
@@ -118,7 +156,8 @@ pub fn primitive(m: &mut Maker, id: &str, kind: Kind) {
     let agent = match (kind, m.dice.roll(10)) {
         (Kind::Stateful, _) => "class=\"ocf\" provider=\"pacemaker\" type=\"Stateful\"",
         (_, 0) => "class=\"systemd\" type=\"httpd\"",
-        (_, 1) => "class=\"lsb\" type=\"apache\"",
+        (_, 1) if m.dice.chance(60) => "class=\"lsb\" type=\"apache\"",
+        (_, 1) => "class=\"service\" type=\"cups\"",
         (_, 2..5) => "class=\"ocf\" provider=\"heartbeat\" type=\"IPaddr2\"",
         _ => "class=\"ocf\" provider=\"pacemaker\" type=\"Dummy\"",
     };
@@ -132,7 +171,7 @@ pub fn primitive(m: &mut Maker, id: &str, kind: Kind) {
         parameters(m);
     }
     let choices = if m.dice.chance(60) { &META[..] } else { &META[..2] };
-    m.block("meta_attributes", choices, None);
+    m.blocks("meta_attributes", choices, Place::Values);
     if m.utilization && m.dice.chance(60) {
         let set = m.id("util");
         let (cpu, memory) = (m.dice.between(0, 3).to_string(), m.dice.between(1, 3) * 512);
@@ -154,7 +193,7 @@ fn parameters(m: &mut Maker) {
     let set = m.id("params");
     m.add(&format!("<instance_attributes id=\"{set}\">"));
     if m.dice.chance(20) {
-        constraints::parameter_rule(m);
+        rules::rule(m, Place::Values);
     }
     let value = m.dice.pick(&["a", "b", "c", "127.0.0.1"]);
     m.pair("fake", value);
@@ -180,7 +219,16 @@ fn operations(m: &mut Maker, id: &str, kind: Kind) {
             op_tail(m);
         }
     } else {
-        m.add(&format!("<op id=\"{id}-mon\" name=\"monitor\" interval=\"10s\""));
+        let interval = match m.dice.roll(6) {
+            0 => m.dice.pick(&["10", "10000ms", "PT10S", "1min", "0"]),
+            _ => "10s",
+        };
+        m.add(&format!("<op id=\"{id}-mon\" name=\"monitor\" interval=\"{interval}\""));
+        op_tail(m);
+    }
+    if m.dice.chance(6) {
+        let role = m.dice.pick(&["Started", "Unpromoted", "Promoted", "Stopped"]);
+        m.add(&format!("<op id=\"{id}-mon-other\" name=\"monitor\" interval=\"17s\" role=\"{role}\""));
         op_tail(m);
     }
     if m.dice.chance(8) {
@@ -214,7 +262,13 @@ fn op_tail(m: &mut Maker) {
         1 => m.add(" interval-origin=\"2010-01-01 00:00:03Z\""),
         _ => {}
     }
-    m.add("/>");
+    if !m.dice.chance(10) {
+        return m.add("/>");
+    }
+    m.add(">");
+    m.blocks("meta_attributes", &OP_META, Place::Values);
+    m.blocks("instance_attributes", &OP_PARAMETERS, Place::Values);
+    m.add("</op>");
 }
 
 fn group(m: &mut Maker, kind: Kind) {
@@ -269,12 +323,20 @@ fn bundle(m: &mut Maker) {
     let engine = m.dice.pick(&["podman", "docker"]);
     let replicas = m.dice.between(1, 3);
     let promoted = m.dice.chance(40);
+    let most = m.dice.pick(&["1", "1", "2"]);
     m.add(&format!("<{engine} image=\"img\" replicas=\"{replicas}\""));
     if promoted {
-        m.add(" promoted-max=\"1\"");
+        m.add(&format!(" promoted-max=\"{most}\""));
     }
     if m.dice.chance(25) {
         m.add(" replicas-per-host=\"2\"");
+    }
+    for (percent, text) in
+        [(10, " run-command=\"/bin/run\""), (10, " network=\"host\""), (10, " options=\"--log-driver=none\"")]
+    {
+        if m.dice.chance(percent) {
+            m.add(text);
+        }
     }
     m.add("/>");
     let inside = m.dice.chance(80);
@@ -283,16 +345,20 @@ fn bundle(m: &mut Maker) {
         (_, 1 | 0) => m.add("<network ip-range-start=\"192.168.122.131\" host-netmask=\"24\"/>"),
         _ => {
             let port = m.id("port");
+            let add = m.dice.pick(&["true", "true", "false"]);
+            let ports =
+                m.dice.pick(&["port=\"80\"", "range=\"90-99\"", "port=\"80\" internal-port=\"8080\""]);
             m.add(&format!(
-                "<network ip-range-start=\"192.168.122.141\" host-interface=\"eth0\">\
-                 <port-mapping id=\"{port}\" port=\"80\"/></network>"
+                "<network ip-range-start=\"192.168.122.141\" host-interface=\"eth0\" add-host=\"{add}\">\
+                 <port-mapping id=\"{port}\" {ports}/></network>"
             ));
         }
     }
     if m.dice.chance(40) {
         let mapping = m.id("map");
+        let source = m.dice.pick(&["source-dir", "source-dir-root"]);
         m.add(&format!(
-            "<storage><storage-mapping id=\"{mapping}\" source-dir=\"/srv\" target-dir=\"/var/www\" \
+            "<storage><storage-mapping id=\"{mapping}\" {source}=\"/srv\" target-dir=\"/var/www\" \
              options=\"rw\"/></storage>"
         ));
     }
@@ -335,7 +401,7 @@ fn guest(m: &mut Maker) {
     if m.dice.chance(50) {
         m.pair("allow-migrate", "true");
     }
-    for (name, value) in m.choose(&META[..4]) {
+    for (name, value) in m.choose(&GUEST).into_iter().chain(m.choose(&META[..4])) {
         m.pair(name, value);
     }
     m.add("</meta_attributes>");

@@ -3,9 +3,12 @@
 use super::config::{Choice, Maker, NOW_S};
 
 /// Transient attributes.
-const TRANSIENT: [Choice; 4] = [
+const TRANSIENT: [Choice; 7] = [
     (25, "pingd", &["0", "100", "200", "1000"]),
-    (4, "terminate", &["true", "false"]),
+    (4, "#feature-set", &["3.19.0", "3.20.5"]),
+    (2, "#node-unfenced", &["1577870000", "0"]),
+    (2, "#digests-all", &["fence-1:fence_scsi:0123,", "fence-2:fence_scsi:0123,"]),
+    (4, "terminate", &["true", "false", "1577870000"]),
     (4, "standby", &["on", "off"]),
     (10, "#health-net", &["red", "yellow", "green"]),
 ];
@@ -32,12 +35,18 @@ pub fn status(m: &mut Maker) {
 
 fn node(m: &mut Maker, at: usize) {
     let (name, id) = (m.nodes.get(at).cloned().unwrap_or_default(), at + 1);
-    let (member, crmd, join, expected) = match m.dice.roll(30) {
+    let (member, crmd, join, expected) = match m.dice.roll(60) {
         0 => return,
         1 => ("false", "offline", "down", "down"),
         2 => ("false", "offline", "down", "member"),
         3 => ("true", "offline", "down", "member"),
         4 => ("true", "online", "pending", "member"),
+        5 => ("true", "online", "banned", "member"),
+        6 => ("true", "online", "member", "down"),
+        7 | 8 => ("1577870000", "1577870001", "member", "member"),
+        9 => ("1577870000", "1577870001", "pending", "member"),
+        10 => ("1577879000", "0", "down", "member"),
+        11 => ("0", "0", "down", "member"),
         _ => ("true", "online", "member", "member"),
     };
     m.add(&format!(
