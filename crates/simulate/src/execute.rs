@@ -193,7 +193,7 @@ impl<'a> Run<'a> {
             node: node.to_string(),
             exit: target,
             target,
-            reason: "",
+            reason: "User-injected result",
             when_s: self.when_s,
             params,
         };
