@@ -195,8 +195,13 @@ impl Fake {
         };
         let param = |name: &str| outcome.params.get(name).map_or("", |v| &**v);
         let failed = outcome.exit != outcome.target && task != "notify";
+        // As in the reference, migrations and what went well have none.
+        let reason = match task {
+            "migrate_to" | "migrate_from" => "",
+            _ if failed => outcome.reason,
+            _ => "",
+        };
         let key = op_key(&outcome.rsc, task, outcome.interval_ms);
-        let id_of_failure = failed && !matches!(task, "migrate_to" | "migrate_from");
         let ids = match task {
             "notify" => {
                 let (kind, of) = (param("CRM_meta_notify_type"), param("CRM_meta_notify_operation"));
@@ -216,12 +221,11 @@ impl Fake {
         let call = calls.max().unwrap_or(0).max(0).saturating_add(1);
         // With a duplicate the reference finds neither, and starts to count anew.
         let call = if self.duplicates.iter().any(|(_, first, _)| *first == history) { 1 } else { call };
-        let reason = if id_of_failure { outcome.reason } else { "" };
         for id in ids {
             let known =
                 self.doc.element(history).children().find(|op| op.attr("id") == Some(&id)).map(Element::id);
             let op = known.unwrap_or_else(|| self.doc.append_with(history, "lrm_rsc_op", &[("id", &id)]));
-            self.fill(op, &key, task, call, outcome, reason);
+            self.fill(op, &key, task, (call, reason), outcome);
         }
     }
 
@@ -252,7 +256,7 @@ impl Fake {
         }
     }
 
-    fn fill(&mut self, op: NodeId, key: &str, task: &str, call: i64, outcome: &Outcome, reason: &str) {
+    fn fill(&mut self, op: NodeId, key: &str, task: &str, (call, reason): (i64, &str), outcome: &Outcome) {
         let transition = format!("{call}:-1:{}:{FAKE_TRANSITION}", outcome.target);
         let exit = if task == "notify" { 0 } else { outcome.exit };
         let when = outcome.when_s.to_string();
