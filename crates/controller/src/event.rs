@@ -215,4 +215,40 @@ mod tests {
             assert_eq!(TransitionKey::parse(wrong), None);
         }
     }
+
+    /// Texts that look like what other nodes write, and others.
+    fn text() -> impl proptest::strategy::Strategy<Value = String> {
+        proptest::string::string_regex(
+            "(/cib|/status|/lrm_rsc_op|node_state\\[@id='|nvpair\\[@id='|'\\]|[0-9:;_é-]|a){0,9}",
+        )
+        .expect("a valid pattern")
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_key_is_read_or_refused(text in "[-0-9:a-zé]{0,40}|\\PC{0,40}") {
+            if let Some(key) = TransitionKey::parse(&text) {
+                let again = format!("{}:{}:{}:{}", key.action, key.transition, key.target_rc, key.uuid);
+                proptest::prop_assert_eq!(TransitionKey::parse(&again), Some(key));
+            }
+        }
+
+        #[test]
+        fn any_patch_is_read(
+            path in text(),
+            operation in "create|modify|delete|move|x?",
+            values in proptest::collection::vec(text(), 6),
+        ) {
+            let [id, key, status, rc, interval, action] = values.as_slice() else { unreachable!("six") };
+            let op = format!(
+                "<lrm_rsc_op id=\"{id}\" operation=\"{action}\" transition-key=\"{key}\" op-status=\"{status}\" \
+                 rc-code=\"{rc}\" interval=\"{interval}\"/>"
+            );
+            let found = read(&format!(
+                "<change operation=\"{operation}\" path=\"{path}\"><change-result>{op}</change-result>\
+                 <node_state id=\"1\">{op}<nvpair name=\"{id}\"/></node_state></change>"
+            ));
+            proptest::prop_assert!(found.results.iter().all(|result| result.node == "n1"));
+        }
+    }
 }
