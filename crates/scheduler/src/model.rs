@@ -450,6 +450,8 @@ pub struct Replica {
 /// What is particular to bundles.
 #[derive(Debug, Clone, Default)]
 pub struct BundleData {
+    /// How often it is being assigned just now.
+    pub nested: u32,
     pub promoted_max: i32,
     pub replicas_total: i32,
     pub replicas_per_host: i32,

@@ -120,3 +120,100 @@ fn an_empty_cib_is_decided() {
     let doc = Document::parse("<cib/>").unwrap_or_else(|e| panic!("{e}"));
     assert!(sim::run(&doc, &Request::full(0, None)).is_ok_and(|run| run.complete));
 }
+
+/// Three primitives on two nodes, with these constraints.
+fn constrained(constraints: &str) -> Document {
+    let rscs = ["a", "b", "c"]
+        .map(|id| format!("<primitive id='{id}' class='ocf' provider='pacemaker' type='Dummy'/>"))
+        .concat();
+    let nodes = ["1", "2"].map(|id| format!("<node id='{id}' uname='n{id}'/>")).concat();
+    let states = ["1", "2"]
+        .map(|id| {
+            format!(
+                "<node_state id='{id}' uname='n{id}' in_ccm='true' crmd='online' join='member' \
+                 expected='member'/>"
+            )
+        })
+        .concat();
+    let text = format!(
+        "<cib crm_feature_set='3.16.1' validate-with='none' have-quorum='1'><configuration><crm_config>\
+         <cluster_property_set id='o'><nvpair id='of' name='stonith-enabled' value='false'/>\
+         </cluster_property_set></crm_config><nodes>{nodes}</nodes><resources>{rscs}</resources>\
+         <constraints>{constraints}</constraints></configuration><status>{states}</status></cib>"
+    );
+    Document::parse(&text).unwrap_or_else(|e| panic!("{constraints}: {e}"))
+}
+
+/// Where resources are started, `RESOURCE@NODE`, sorted.
+fn starts(doc: &Document) -> Vec<String> {
+    let run = sim::run(doc, &Request::full(1_785_000_000, None)).unwrap_or_else(|e| panic!("{e}"));
+    let Some((cluster, graph)) = run.decided else { panic!("no decision") };
+    let actions = graph.actions.iter().map(|at| &cluster.actions[*at]).filter(|a| a.task == "start");
+    let place =
+        |a: &scheduler::Action| Some(format!("{}@{}", cluster.rscs[a.rsc?].id, cluster.node_name(a.node?)));
+    let mut all: Vec<String> = actions.filter_map(place).collect();
+    all.sort();
+    all
+}
+
+/// What Pacemaker 3.0.2 decides on the same input.
+#[test]
+fn contradictions_are_decided_as_by_the_reference() {
+    let order =
+        |id: &str, first: &str, then: &str| format!("<rsc_order id='{id}' first='{first}' then='{then}'/>");
+    let with = |id: &str, rsc: &str, with: &str, score: &str| {
+        format!("<rsc_colocation id='{id}' rsc='{rsc}' with-rsc='{with}' score='{score}'/>")
+    };
+    let apart = ["a@n1", "b@n2", "c@n1"];
+    let circle = [order("x", "a", "b"), order("y", "b", "c"), order("z", "c", "a")].concat();
+    assert_eq!(starts(&constrained(&circle)), apart);
+    let together = ["ab", "bc", "ca"].map(|p| with(p, &p[..1], &p[1..], "INFINITY")).concat();
+    assert_eq!(starts(&constrained(&together)), ["a@n1", "b@n1", "c@n1"]);
+    let both = with("x", "a", "b", "INFINITY") + &with("y", "a", "b", "-INFINITY");
+    assert_eq!(starts(&constrained(&both)), ["b@n1", "c@n2"]);
+    assert_eq!(starts(&constrained(&with("x", "a", "a", "-INFINITY"))), apart);
+    let set = |id: &str, first: &str, then: &str| {
+        format!(
+            "<rsc_order id='{id}'><resource_set id='set-{id}'><resource_ref id='{first}'/>\
+             <resource_ref id='{then}'/></resource_set></rsc_order>"
+        )
+    };
+    assert_eq!(starts(&constrained(&(set("x", "a", "b") + &set("y", "b", "a")))), apart);
+}
+
+#[test]
+fn what_names_nothing_is_left_out() {
+    for constraint in [
+        "<rsc_colocation id='x' rsc='a' with-rsc='nosuch' score='INFINITY'/>",
+        "<rsc_order id='x' first='a' then='nosuch'/>",
+        "<rsc_location id='x' rsc='nosuch' node='n1' score='1'/>",
+        "<rsc_location id='x' rsc='a' node='nosuch' score='INFINITY'/>",
+        "<rsc_order id='x'><resource_set id='s'><resource_ref id='a'/><resource_ref id='nosuch'/>\
+         </resource_set></rsc_order>",
+        "<rsc_ticket id='x' rsc='nosuch' ticket='t'/>",
+    ] {
+        assert_eq!(starts(&constrained(constraint)).len(), 3, "{constraint}");
+    }
+}
+
+#[test]
+fn nested_rules_are_followed_to_the_end() {
+    const DEPTH: usize = 200;
+    let open: String = (1..DEPTH).map(|n| format!("<rule id='r{n}'>")).collect();
+    let rule = format!(
+        "<rsc_location id='x' rsc='a'><rule id='r' score='INFINITY'>{open}<expression id='e' \
+         attribute='#uname' operation='eq' value='n2'/>{}</rule></rsc_location>",
+        "</rule>".repeat(DEPTH - 1)
+    );
+    assert!(starts(&constrained(&rule)).contains(&"a@n2".to_string()));
+}
+
+#[test]
+fn growing_entities_are_refused() {
+    let mut text = String::from("<!DOCTYPE cib [<!ENTITY e0 'aaaaaaaaaa'>");
+    for n in 1..10 {
+        text += &format!("<!ENTITY e{n} '{}'>", format!("&e{};", n - 1).repeat(10));
+    }
+    text += "]><cib dc-uuid='&e9;'/>";
+    assert!(Document::parse(&text).is_err());
+}

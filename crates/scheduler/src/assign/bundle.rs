@@ -4,6 +4,9 @@ use crate::cluster::{Cluster, add_scores};
 use crate::model::*;
 use crate::text::merge_sort;
 
+/// How often a bundle is assigned while it is being assigned.
+const MOST_NESTED: u32 = 4;
+
 impl Cluster {
     pub(super) fn assign_bundle(
         &mut self,
@@ -11,6 +14,9 @@ impl Cluster {
         prefer: Option<NodeIx>,
         stop_if_fail: bool,
     ) -> Option<NodeIx> {
+        if !self.enter_bundle(bundle) {
+            return None;
+        }
         self.rscs[bundle].flags |= rf::ASSIGNING;
         self.show_scores(bundle, "pcmk__bundle_assign");
         let mut containers = self.containers(bundle);
@@ -31,7 +37,19 @@ impl Cluster {
             self.assign(child, prefer, stop_if_fail);
         }
         self.rscs[bundle].flags &= !(rf::ASSIGNING | rf::UNASSIGNED);
+        if let Some(data) = &mut self.rscs[bundle].bundle {
+            data.nested = data.nested.saturating_sub(1);
+        }
         None
+    }
+
+    /// Whether a bundle may be assigned once more. It may while it is being assigned, for what it
+    /// contains; with a colocation of it with what it contains the reference never comes back.
+    fn enter_bundle(&mut self, bundle: RscIx) -> bool {
+        let Some(data) = &mut self.rscs[bundle].bundle else { return false };
+        let may = data.nested < MOST_NESTED;
+        data.nested += u32::from(may);
+        may
     }
 
     fn assign_replica(&mut self, replica: &Replica, prefer: Option<NodeIx>, stop_if_fail: bool) {

@@ -15,6 +15,7 @@ impl Cluster {
             self.rscs[rsc].flags &= !rf::UNIQUE;
         }
         let mut data = BundleData {
+            nested: 0,
             promoted_max: plan.promoted_max,
             replicas_total: plan.replicas,
             replicas_per_host: plan.per_host,

@@ -4,7 +4,7 @@ use crate::cluster::{Cluster, NoQuorum};
 use crate::expand::is_remote_connection;
 use crate::model::*;
 use crate::rules::{RuleInput, bool_attr, resolve, unpack_table};
-use crate::text::{Str, Table, interval_ms, is_true, min_int};
+use crate::text::{Str, Table, interval_ms, is_true, min_int, parse_int};
 use std::sync::Arc;
 use xml::NodeId;
 
@@ -330,7 +330,11 @@ impl Cluster {
         if top_is_clone {
             let unique = match meta.get("globally-unique") {
                 Some(v) => is_true(Some(v)),
-                None => min_int(meta.get("clone-node-max"), 0) > 1,
+                // A number that is too large is none here.
+                None => meta
+                    .get("clone-node-max")
+                    .and_then(parse_int)
+                    .is_some_and(|most| (2..=i64::from(i32::MAX)).contains(&most)),
             };
             set(rf::UNIQUE, unique);
             set(rf::PROMOTABLE, yes("promotable"));
