@@ -155,7 +155,7 @@ impl<'a> Run<'a> {
         let op = attributes.and_then(|a| a.attr("CRM_meta_stonith_action")).unwrap_or("(null)");
         self.say("fencing_action", format!("Fencing {target} ({op})"), &[("target", target), ("op", op)]);
         if !op.eq_ignore_ascii_case("on") {
-            self.cib.take_down(target);
+            self.cib.fence(target);
         }
     }
 
@@ -193,7 +193,7 @@ impl<'a> Run<'a> {
             node: node.to_string(),
             exit: target,
             target,
-            reason: "",
+            reason: "User-injected result",
             when_s: self.when_s,
             params,
         };
@@ -208,6 +208,7 @@ impl<'a> Run<'a> {
             self.out.records.extend(self.cib.attribute_records(state, &set));
         }
         self.cib.record(history, &outcome);
+        self.cib.commit();
         failure.is_some()
     }
 

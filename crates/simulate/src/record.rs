@@ -30,6 +30,8 @@ impl Record {
 pub enum Part {
     /// A line by itself; text only.
     Notice(Item),
+    /// The same, but no empty line follows it.
+    Aside(Item),
     /// A list of records.
     List { title: &'static str, element: &'static str, records: Vec<Record> },
     /// Records without a title.
@@ -38,9 +40,20 @@ pub enum Part {
     Status { title: &'static str, element: &'static str, items: Vec<Item>, xml: Option<Document> },
 }
 
+impl Part {
+    /// The element that XML has for it, if it is one.
+    pub fn element(&self) -> &'static str {
+        match self {
+            Part::List { element, .. } | Part::Status { element, .. } => element,
+            Part::Bare(_) => "bare",
+            Part::Notice(_) | Part::Aside(_) => "",
+        }
+    }
+}
+
 /// Everything as text, with empty lines between the parts.
 pub fn text(parts: &[Part]) -> Vec<Item> {
-    let mut out = Vec::new();
+    let (mut out, mut spaced) = (Vec::new(), false);
     for part in parts {
         // Notices among records stand at the margin.
         let line = |r: &Record| match r.element {
@@ -49,18 +62,21 @@ pub fn text(parts: &[Part]) -> Vec<Item> {
         };
         let lines = |records: &[Record]| records.iter().map(line).collect();
         let item = match part {
-            Part::Notice(item) => {
+            Part::Aside(item) => {
                 out.push(item.clone());
                 continue;
             }
+            Part::Notice(item) => item.clone(),
             Part::Bare(records) => {
+                out.extend(spaced.then_some(Item::Space));
                 out.extend::<Vec<Item>>(lines(records));
+                spaced = true;
                 continue;
             }
             Part::List { title, records, .. } => Item::list(*title, lines(records)),
             Part::Status { title, items, .. } => Item::list(*title, items.clone()),
         };
-        if !out.is_empty() {
+        if std::mem::replace(&mut spaced, true) {
             out.push(Item::Space);
         }
         out.push(item);
@@ -72,7 +88,7 @@ pub fn text(parts: &[Part]) -> Vec<Item> {
 pub fn xml(parts: &[Part], doc: &mut Document, parent: NodeId) {
     for part in parts {
         match part {
-            Part::Notice(_) => {}
+            Part::Notice(_) | Part::Aside(_) => {}
             Part::Bare(records) => append(doc, parent, records.iter().collect()),
             Part::List { element, records, .. } => {
                 let list = doc.append(parent, element);

@@ -7,6 +7,9 @@ use scheduler::{ActIx, Action, Cluster, NodeIx, Role, RscIx, Variant, af, rf};
 /// Width of the longest word for a change.
 const CHANGE_WIDTH: usize = 8;
 
+/// Least width of names, and of what happens to them.
+const LEAST_WIDTH: usize = 5;
+
 /// One line on a resource, before its columns are aligned.
 struct Change {
     what: &'static str,
@@ -24,9 +27,10 @@ pub fn summary(cluster: &Cluster) -> Vec<Record> {
     for rsc in &cluster.top {
         Changes { cluster, out: &mut changes }.resource(*rsc);
     }
-    let width =
-        |text: fn(&Change) -> &str| changes.iter().map(|c| text(c).chars().count()).max().unwrap_or(0);
-    let (ids, details) = (width(|c| &c.rsc), width(|c| &c.details));
+    // As the reference counts: each name that does not fit makes room for itself and two more.
+    let ids =
+        changes.iter().map(|c| c.rsc.len()).fold(LEAST_WIDTH, |w, len| if len > w { len + 2 } else { w });
+    let details = changes.iter().map(|c| c.details.len()).fold(LEAST_WIDTH, usize::max);
     records.extend(changes.into_iter().map(|c| {
         let space = if c.reason.is_empty() { "" } else { "  " };
         let (what, rsc, text, reason) = (c.what, &c.rsc, &c.details, &c.reason);
