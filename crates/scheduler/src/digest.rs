@@ -233,6 +233,12 @@ impl Cluster {
             self.lines.push(Line::Info(text));
             Match::Same
         } else {
+            if let Some(secure) = digest.secure.as_ref().filter(|_| self.opts.sanitized) {
+                let name = &self.nodes[node].name;
+                let summary = summary(secure);
+                let text = format!("Parameters to {id} for unfencing {name} changed, try '{summary}'");
+                self.lines.push(Line::Info(text));
+            }
             Match::Mismatch
         };
         digest

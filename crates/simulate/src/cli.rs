@@ -209,7 +209,7 @@ fn now() -> (i64, i32) {
 fn parse(args: Vec<OsString>) -> Result<Args, Failure> {
     let (now_s, utc_offset_s) = now();
     let mut out = Args {
-        request: Request { now_s, utc_offset_s, ..Request::default() },
+        request: Request { now_s, utc_offset_s, sanitized: true, ..Request::default() },
         source: Source::Pipe,
         in_place: false,
         all_actions: false,
@@ -272,8 +272,14 @@ impl Args {
             }
             "pending" => {}
             "all-actions" => self.all_actions = true,
-            "live-check" => self.source = Source::Live,
-            "xml-pipe" => self.source = Source::Pipe,
+            "live-check" => {
+                self.source = Source::Live;
+                request.sanitized = false;
+            }
+            "xml-pipe" => {
+                self.source = Source::Pipe;
+                request.sanitized = true;
+            }
             "quiet" => request.quiet = true,
             "verbose" => self.verbose = true,
             "help" | "help-all" | "help-output" | "help-operations" | "help-synthetic" | "help-artifact"
@@ -282,9 +288,6 @@ impl Args {
                 self.print = Some(format!("Pacemaker (Relevo {})\n", env!("CARGO_PKG_VERSION")));
             }
             _ => return false,
-        }
-        if self.source == Source::Live {
-            self.request.sanitized = false;
         }
         true
     }
@@ -380,10 +383,12 @@ fn load(source: &Source, live: Live<'_>) -> Result<Document, Failure> {
     let bad = |error: String| Failure(ExitCode::DATAERR, format!("Could not read input XML: {error}"));
     let bytes = match source {
         Source::Live => return live().map_err(|error| Failure(ExitCode::DISCONNECT, error)),
-        Source::File(path) => std::fs::read(path).map_err(|e| bad(format!("{}: {e}", path.display())))?,
+        Source::File(path) => {
+            std::fs::read(path).map_err(|e| bad(format!("{}: {}", path.display(), reason(&e))))?
+        }
         Source::Pipe => {
             let mut bytes = Vec::new();
-            std::io::stdin().lock().read_to_end(&mut bytes).map_err(|e| bad(e.to_string()))?;
+            std::io::stdin().lock().read_to_end(&mut bytes).map_err(|e| bad(reason(&e)))?;
             bytes
         }
     };
@@ -418,13 +423,15 @@ fn save(
 ) -> Result<(), Failure> {
     let Some(path) = path else { return Ok(()) };
     std::fs::write(path, text()).map_err(|e| {
-        let why = e.to_string();
-        let why = why.split(" (os error").next().unwrap_or(&why);
-        Failure(
-            code.unwrap_or_else(|| status_of(&e)),
-            format!("Could not create '{}': {why}", path.display()),
-        )
+        let message = format!("Could not create '{}': {}", path.display(), reason(&e));
+        Failure(code.unwrap_or_else(|| status_of(&e)), message)
     })
+}
+
+/// What went wrong, without the number that the standard library adds.
+fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_string()
 }
 
 /// Exit status for a file or directory that cannot be used.
@@ -437,12 +444,14 @@ fn status_of(error: &std::io::Error) -> ExitCode {
 }
 
 fn run(args: &Args, command: &str, live: Live<'_>) -> Result<ExitCode, Failure> {
+    // It is made at once, as by the reference: nothing is decided if it cannot be.
+    save(args.output_to.as_ref(), None, String::new)?;
     if let Some(text) = &args.print {
         return show(args, text).map(|()| ExitCode::OK);
     }
     if let Some(dir) = &args.profile {
         let (part, errors) = profile::profile(dir, args.repeat, &args.request)
-            .map_err(|e| Failure(status_of(&e), format!("{}: {e}", dir.display())))?;
+            .map_err(|e| Failure(status_of(&e), format!("{}: {}", dir.display(), reason(&e))))?;
         tell(&errors);
         return show(args, &rendered(args, &[part], command, ExitCode::OK, &[])).map(|()| ExitCode::OK);
     }
@@ -484,7 +493,9 @@ const AFTER_DECISION: [&str; 2] = ["actions", "transition"];
 fn save_all(args: &Args, cib: &Arc<Document>, run: &Run) -> Result<(), (Failure, &'static [&'static str])> {
     let input = run.input.as_ref().unwrap_or(cib);
     let output = run.output.as_ref().unwrap_or(input);
-    save(args.save_output.as_ref(), None, || output.to_pretty()).map_err(|f| (f, &ALL[..]))?;
+    // As in the reference, the input's file is the one that is written if it is to be changed.
+    let save_output = args.save_output.as_ref().filter(|_| !args.in_place);
+    save(save_output, None, || output.to_pretty()).map_err(|f| (f, &ALL[..]))?;
     save(args.save_input.as_ref(), None, || input.to_pretty()).map_err(|f| (f, &AFTER_INPUT[..]))?;
     if let Some((cluster, graph)) = &run.decided {
         let code = Some(ExitCode::IOERR);

@@ -326,7 +326,8 @@ impl Fake {
         let exit = if task == "notify" { 0 } else { outcome.exit };
         let when = outcome.when_s.to_string();
         // Only a failure has a reason.
-        let reason = if exit == outcome.target { "" } else { outcome.reason };
+        let migration = matches!(task, "migrate_to" | "migrate_from");
+        let reason = if exit == outcome.target || migration { "" } else { outcome.reason };
         let values = [
             ("operation_key", key.to_string()),
             ("operation", task.to_string()),
@@ -347,7 +348,7 @@ impl Fake {
         for (name, value) in values {
             self.doc.set_attr(op, name, &value);
         }
-        if matches!(task, "migrate_to" | "migrate_from") && !outcome.params.is_empty() {
+        if migration && !outcome.params.is_empty() {
             for name in ["migrate_source", "migrate_target"] {
                 let value = outcome.params.get(format!("CRM_meta_{name}").as_str());
                 self.doc.set_attr(op, name, value.map_or("", |v| v));

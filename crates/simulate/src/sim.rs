@@ -297,6 +297,8 @@ impl Run {
         self.parts.push(Part::List { title: "Executing Cluster Transition", element: "transition", records });
         let (opts, date) = options(&output, request);
         self.announce(request, date.as_ref());
+        // The reference has forgotten by now where its input came from.
+        let opts = Options { sanitized: false, ..opts };
         let mut after = Cluster::unpack_shared(output, &opts);
         self.notices(&mut after, request);
         self.parts.push(status(&mut after, true, request));

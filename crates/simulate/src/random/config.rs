@@ -21,7 +21,7 @@ const OPTIONS: [Choice; 31] = [
     (5, "enable-startup-probes", &["true", "false"]),
     (15, "concurrent-fencing", &["true", "false"]),
     (10, "startup-fencing", &["true", "false"]),
-    (15, "stonith-action", &["reboot", "off", "poweroff"]),
+    (15, "stonith-action", &["reboot", "off"]),
     (20, "node-health-strategy", &["none", "migrate-on-red", "only-green", "progressive", "custom"]),
     (10, "node-health-base", &["0", "10", "100"]),
     (10, "node-health-yellow", &["-10", "-50", "yellow", "red", "x"]),
@@ -232,7 +232,7 @@ impl Maker {
 
     fn node(&mut self, at: usize) {
         let name = self.nodes.get(at).cloned().unwrap_or_default();
-        let kind = if self.dice.chance(2) { " type=\"ping\"" } else { "" };
+        let kind = if self.dice.chance(1) { " type=\"remote\"" } else { "" };
         let kind = if self.dice.chance(10) { " type=\"member\"" } else { kind };
         self.add(&format!("<node id=\"{}\" uname=\"{name}\"{kind}>", at + 1));
         let rule = self.dice.chance(5).then_some(Place::Values);

@@ -6,7 +6,7 @@ use crate::inject::Injections;
 use crate::sim::Request;
 use scheduler::digest::params_digest;
 use scheduler::text::Str;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use xml::{Document, NodeId};
 
 /// Made-up events for one run.
@@ -60,10 +60,22 @@ fn one(dice: &mut Dice, from: &[NodeId]) -> Option<NodeId> {
     from.get(dice.roll(from.len())).copied()
 }
 
+/// Names of remote and guest nodes.
+fn remotes(doc: &Document) -> Vec<String> {
+    let all = doc.root_element().descendants();
+    let names = all.filter_map(|e| match (e.name(), e.attr("name"), e.attr("type")) {
+        ("nvpair", Some("remote-node"), _) => e.attr("value"),
+        ("primitive", _, Some("remote")) => e.attr("id"),
+        _ => None,
+    });
+    names.map(str::to_string).collect()
+}
+
 /// Events that fit a document.
 pub fn events(doc: &Document, dice: &mut Dice) -> Events {
     let mut out = Events::default();
-    let nodes = values(doc, "node", "uname");
+    let mut nodes = values(doc, "node", "uname");
+    nodes.extend(remotes(doc));
     let inject = &mut out.injections;
     if dice.chance(15) {
         inject.node_up.push(dice.name(&nodes));
@@ -173,7 +185,7 @@ fn set_times(doc: &mut Document, dice: &mut Dice) {
 pub fn evolve(doc: &mut Document, dice: &mut Dice) {
     set_times(doc, dice);
     for _ in 0..dice.roll(4) {
-        match dice.roll(17) {
+        match dice.roll(24) {
             0 => set_node_attr(doc, dice, &[("standby", "on"), ("standby", "off"), ("maintenance", "true")]),
             1 | 2 => set_meta(doc, dice),
             3 => change_value(doc, dice, &["fake", "state", "passwd"], &["x", "y", "z"]),
@@ -185,6 +197,14 @@ pub fn evolve(doc: &mut Document, dice: &mut Dice) {
             11 => remove_one(doc, dice, &["rsc_location", "rsc_order", "rsc_colocation"], 100),
             12 => lock(doc, dice),
             13 | 14 => record_digests(doc, dice),
+            17 | 18 => run_elsewhere(doc, dice),
+            19 | 20 => begin_migration(doc, dice).unwrap_or_default(),
+            21 => failure_time(doc, dice),
+            22 => set_node_attr(
+                doc,
+                dice,
+                &[("standby", "true"), ("maintenance", "false"), ("#health-x", "red"), ("site", "b")],
+            ),
             15 => change_value(doc, dice, &["standby", "maintenance"], &["off", "false"]),
             _ => change_value(
                 doc,
@@ -193,6 +213,103 @@ pub fn evolve(doc: &mut Document, dice: &mut Dice) {
                 &["1", "2", "3", "true", "false"],
             ),
         }
+    }
+}
+
+/// A resource runs, or ran, on a further node as well.
+fn run_elsewhere(doc: &mut Document, dice: &mut Dice) {
+    let Some(history) = one(dice, &elements(doc, "lrm_resource")) else { return };
+    let Some(to) = one(dice, &elements(doc, "lrm_resources")) else { return };
+    let id = doc.attr(history, "id").map(str::to_string);
+    let known = doc.element(to).children().find(|e| e.attr("id").map(str::to_string) == id);
+    if let Some(known) = known.map(|e| e.id()) {
+        if known == history {
+            return;
+        }
+        doc.remove(known);
+    }
+    doc.duplicate(to, history);
+}
+
+/// Name of the node whose history this is a part of.
+fn node_of(doc: &Document, mut at: NodeId) -> Option<String> {
+    while doc.name(at) != "node_state" {
+        at = doc.parent(at)?;
+    }
+    doc.attr(at, "uname").map(str::to_string)
+}
+
+/// A migration of which only the first part, or the first two, are done.
+fn begin_migration(doc: &mut Document, dice: &mut Dice) -> Option<()> {
+    let source = one(dice, &elements(doc, "lrm_resource"))?;
+    let target = one(dice, &elements(doc, "lrm_resources"))?;
+    let (from, to) = (node_of(doc, source)?, node_of(doc, target)?);
+    let id = doc.attr(source, "id")?.to_string();
+    let last = doc.element(source).children_named("lrm_rsc_op").last()?.id();
+    if from == to {
+        return None;
+    }
+    let calls = values(doc, "lrm_rsc_op", "call-id");
+    let call = calls.iter().filter_map(|call| call.parse::<u32>().ok()).max().unwrap_or(0);
+    let known = doc.element(target).children().find(|e| e.attr("id") == Some(&id)).map(|e| e.id());
+    let arrived = known.unwrap_or_else(|| {
+        let copy = doc.duplicate(target, source);
+        doc.child_elements(copy).into_iter().for_each(|op| doc.remove(op));
+        copy
+    });
+    let record = |doc: &mut Document, history: NodeId, task: &str, call: u32, result: (&str, &str)| {
+        let op = doc.duplicate(history, last);
+        let call = call.to_string();
+        for (name, value) in [
+            ("id", format!("{id}_{task}_0").as_str()),
+            ("operation_key", &format!("{id}_{task}_0")),
+            ("operation", task),
+            ("interval", "0"),
+            ("call-id", &call),
+            ("op-status", result.0),
+            ("rc-code", result.1),
+            ("on_node", if history == source { &from } else { &to }),
+            ("migrate_source", &from),
+            ("migrate_target", &to),
+        ] {
+            doc.set_attr(op, name, value);
+        }
+        remove_duplicates(doc, history, op);
+    };
+    let results = [("0", "0"), ("0", "0"), ("4", "1"), ("-1", "193"), ("2", "1")];
+    let result = results[dice.roll(results.len())];
+    record(doc, source, "migrate_to", call + 1, result);
+    if result.1 == "0" && dice.chance(60) {
+        record(doc, arrived, "migrate_from", call + 2, results[dice.roll(results.len())]);
+        if dice.chance(30) {
+            record(doc, source, "stop", call + 3, ("0", "0"));
+        }
+    }
+    Some(())
+}
+
+/// Removes other operations of the same id.
+fn remove_duplicates(doc: &mut Document, history: NodeId, op: NodeId) {
+    let id = doc.attr(op, "id").map(str::to_string);
+    for other in doc.child_elements(history) {
+        if other != op && doc.attr(other, "id").map(str::to_string) == id {
+            doc.remove(other);
+        }
+    }
+}
+
+/// A failure that is long ago, or still to come.
+fn failure_time(doc: &mut Document, dice: &mut Dice) {
+    let (ops, all) = (elements(doc, "lrm_rsc_op"), elements(doc, "nvpair"));
+    let failures =
+        all.into_iter().filter(|p| doc.attr(*p, "name").is_some_and(|n| n.starts_with("last-failure-")));
+    let failures: Vec<NodeId> = failures.collect();
+    let when = dice.pick(&["1577000000", "1577879999", "1577880000", "1577880001", "1577890000", "0", "1"]);
+    if let Some(op) = one(dice, &ops) {
+        doc.set_attr(op, "last-rc-change", when);
+    }
+    if let Some(pair) = one(dice, &failures) {
+        doc.set_attr(pair, "value", when);
     }
 }
 
@@ -216,7 +333,7 @@ fn set_pair(doc: &mut Document, owner: NodeId, block: &str, name: &str, value: &
     match known {
         Some(pair) => doc.set_attr(pair, "value", value),
         None => {
-            let id = format!("{}-{name}", doc.attr(set, "id").unwrap_or("x"));
+            let id = format!("{}-{}", doc.attr(set, "id").unwrap_or("x"), name.replace('#', ""));
             doc.append_with(set, "nvpair", &[("id", &id), ("name", name), ("value", value)]);
         }
     }
@@ -267,6 +384,43 @@ fn remove_one(doc: &mut Document, dice: &mut Dice, names: &[&str], percent: usiz
     });
     if !alone {
         doc.remove(found);
+        remove_dangling(doc);
+    }
+}
+
+/// Removes what refers to resources that are gone: the reference refuses such documents.
+fn remove_dangling(doc: &mut Document) {
+    const REFERENCES: [&str; 5] = ["rsc", "with-rsc", "first", "then", "template"];
+    let configuration = doc.root_element().child("configuration");
+    let known: HashSet<String> = configuration
+        .iter()
+        .flat_map(|c| c.descendants())
+        .filter_map(|e| e.attr("id").filter(|_| !e.name().ends_with("_ref")))
+        .map(str::to_string)
+        .collect();
+    let sections = ["constraints", "tags"].map(|name| configuration.and_then(|c| c.child(name)));
+    let dangling: Vec<NodeId> = sections
+        .iter()
+        .flatten()
+        .flat_map(|section| section.descendants())
+        .filter(|e| {
+            let owner = e.name().ends_with("_ref").then_some("id");
+            let mut names = REFERENCES.iter().copied().chain(owner).filter_map(|name| e.attr(name));
+            names.any(|name| !known.contains(name))
+        })
+        .map(|e| e.id())
+        .collect();
+    dangling.into_iter().for_each(|id| remove_with_empty(doc, id));
+}
+
+/// Removes an element and what becomes empty by that.
+fn remove_with_empty(doc: &mut Document, element: NodeId) {
+    let parent = doc.parent(element);
+    doc.remove(element);
+    if let Some(parent) =
+        parent.filter(|p| doc.first_child(*p).is_none() && !matches!(doc.name(*p), "constraints" | "tags"))
+    {
+        remove_with_empty(doc, parent);
     }
 }
 

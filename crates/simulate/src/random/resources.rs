@@ -76,7 +76,10 @@ pub fn resources(m: &mut Maker) {
     }
     if m.dice.chance(65) {
         for _ in 0..m.dice.between(1, 2) {
-            fencing(m);
+            match m.dice.roll(12) {
+                0 => cloned_fencing(m),
+                _ => fencing(m),
+            }
         }
     }
     let count = if m.dice.chance(12) { m.dice.between(7, 14) } else { m.dice.between(1, 6) };
@@ -109,6 +112,15 @@ fn template(m: &mut Maker) {
     operations(m, &id, Kind::Plain);
     m.add("</template>");
     m.templates.push(id);
+}
+
+fn cloned_fencing(m: &mut Maker) {
+    let id = m.id("fencing");
+    m.add(&format!("<clone id=\"{id}\">"));
+    m.block("meta_attributes", &CLONE[..4], None);
+    fencing(m);
+    m.add("</clone>");
+    m.rscs.push(id);
 }
 
 fn fencing(m: &mut Maker) {
