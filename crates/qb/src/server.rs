@@ -19,6 +19,8 @@ const MAX_PENDING: usize = 128;
 const ACCEPTS_PER_TURN: usize = 16;
 /// Requests taken from one connection per [`Server::dispatch`].
 const REQUESTS_PER_TURN: usize = 32;
+/// Bytes of requests after which it is another connection's turn.
+const BYTES_PER_TURN: usize = 64 * 1024;
 /// Queued bytes from which on a client lags, and how long after its last step it still counts as reading. A client that
 /// is held up while it waits for answers to its own requests does not read; this must be short enough not to matter then.
 const LAGGING_BYTES: usize = 2 * 1024 * 1024;
@@ -570,9 +572,16 @@ fn take_some(
     most: usize,
     events: &mut VecDeque<ServerEvent>,
 ) -> (usize, bool) {
+    let mut bytes_taken = 0;
     for taken in 0..most {
+        if bytes_taken >= BYTES_PER_TURN {
+            return (taken, true);
+        }
         match connection.next_request() {
-            NextRequest::Message(bytes) => events.push_back(ServerEvent::Request(ConnId(id), bytes)),
+            NextRequest::Message(bytes) => {
+                bytes_taken += bytes.len();
+                events.push_back(ServerEvent::Request(ConnId(id), bytes));
+            }
             NextRequest::Nothing => return (taken, true),
             NextRequest::Close => return (taken, false),
         }

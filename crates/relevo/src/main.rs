@@ -1,11 +1,15 @@
 //! One program, many names: the name it is called by (or else the first word) picks the entry point.
 
+#![no_main]
+
 use std::ffi::OsString;
 use std::path::Path;
-use std::process::ExitCode;
 
 /// An entry point: the words after the name, to an exit status.
 type Entry = fn(Vec<OsString>) -> i32;
+
+/// Exit status of a wrong command line (EX_USAGE).
+const USAGE: u8 = 64;
 
 /// Names that no crate of tools groups.
 const DAEMONS: &[(&str, Entry)] = &[("pacemakerd", pacemakerd::main), ("pcsd", pcsd::main)];
@@ -17,7 +21,14 @@ const WORDS: &[(&str, Entry)] =
 /// Agents are words too: as programs they stand in the directories of agents.
 const AGENTS: &[(&str, Entry)] = agents::ENTRIES;
 
-fn main() -> ExitCode {
+// Elsewhere the C library does not tell Rust the words of the command line.
+#[cfg(not(target_env = "gnu"))]
+compile_error!("relevo starts by itself and needs glibc for that");
+
+sys::start_with!(run);
+
+/// The program, to its exit status.
+fn run() -> u8 {
     let mut words = std::env::args_os();
     let own = words.next().unwrap_or_default();
     let mut rest: Vec<OsString> = words.collect();
@@ -27,7 +38,7 @@ fn main() -> ExitCode {
     }
     if rest.is_empty() {
         eprint!("{}", usage());
-        return ExitCode::from(64);
+        return USAGE;
     }
     let word = rest.remove(0).to_string_lossy().into_owned();
     match word.as_str() {
@@ -35,21 +46,21 @@ fn main() -> ExitCode {
             for (name, _) in commands() {
                 println!("{name}");
             }
-            ExitCode::SUCCESS
+            0
         }
         "--help" | "-h" => {
             print!("{}", usage());
-            ExitCode::SUCCESS
+            0
         }
         "--version" => {
             println!("relevo {}", env!("CARGO_PKG_VERSION"));
-            ExitCode::SUCCESS
+            0
         }
         _ => match find(&word) {
             Some(entry) => status(entry(rest)),
             None => {
                 eprintln!("relevo: there is no program '{word}' in here; relevo --names lists them");
-                ExitCode::from(64)
+                USAGE
             }
         },
     }
@@ -72,8 +83,8 @@ fn find(name: &str) -> Option<Entry> {
     found.next().map(|(_, entry)| entry)
 }
 
-fn status(code: i32) -> ExitCode {
-    ExitCode::from(u8::try_from(code).unwrap_or(1))
+fn status(code: i32) -> u8 {
+    u8::try_from(code).unwrap_or(1)
 }
 
 fn usage() -> String {

@@ -266,6 +266,7 @@ impl Fake {
         };
         let param = |name: &str| outcome.params.get(name).map_or("", |v| &**v);
         let failed = outcome.exit != outcome.target && task != "notify";
+        // As in the reference, migrations and what went well have none.
         let key = op_key(&outcome.rsc, task, outcome.interval_ms);
         let ids = match task {
             "notify" => {
@@ -348,10 +349,11 @@ impl Fake {
         for (name, value) in values {
             self.doc.set_attr(op, name, &value);
         }
-        if migration && !outcome.params.is_empty() {
+        if migration {
             for name in ["migrate_source", "migrate_target"] {
-                let value = outcome.params.get(format!("CRM_meta_{name}").as_str());
-                self.doc.set_attr(op, name, value.map_or("", |v| v));
+                if let Some(value) = outcome.params.get(format!("CRM_meta_{name}").as_str()) {
+                    self.doc.set_attr(op, name, value);
+                }
             }
         }
         if !outcome.params.is_empty() {

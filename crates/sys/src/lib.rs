@@ -5,6 +5,7 @@
 
 pub mod child;
 pub mod clock;
+pub mod entry;
 pub mod memory;
 pub mod namespace;
 pub mod netlink;

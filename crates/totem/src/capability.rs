@@ -102,6 +102,12 @@ impl Totem {
         (config.window_size.max(wide), config.max_messages.max(wide / VISIT_SHARE))
     }
 
+    /// Bytes after which one visit of the token sends no more: with packets of 64 KB the number of packets alone would
+    /// let a busy node make all others wait for a megabyte.
+    pub(crate) fn visit_bytes(&self) -> usize {
+        if self.kin.complete && self.config.widen_window { self.config.kin_visit_bytes } else { usize::MAX }
+    }
+
     /// How long the token may stay away.
     pub(crate) fn token_timeout(&self) -> Duration {
         let timing = &self.config.timing;

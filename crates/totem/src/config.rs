@@ -14,9 +14,11 @@ const OWN_RETRANSMITS: u32 = 8;
 /// out of the membership in three quarters of a second (the reference needs 3000 + 3600 ms), which
 /// leaves the rest of the second to those who act on it.
 pub const OWN_TOKEN_MS: u32 = 500;
-/// Consensus timeout among our own nodes, in ms: five joins remain unanswered in it.
+/// Consensus timeout among our own nodes, in ms: sixteen joins remain unanswered in it.
 pub const OWN_CONSENSUS_MS: u32 = 250;
 
+/// Default of [`Config::kin_visit_bytes`]: two packets of 64 KB.
+const KIN_VISIT_BYTES: usize = 120_000;
 /// Shortest time that a node of our own kind is given to answer a join, in ms.
 const KIN_CONSENSUS_MIN_MS: u32 = 10;
 const TOKEN_COEFFICIENT_MS: u32 = 650;
@@ -173,6 +175,9 @@ pub struct Config {
     pub max_messages: u32,
     /// Among nodes of our own kind `window_size` and `max_messages` may grow: nobody has set them.
     pub widen_window: bool,
+    /// Among nodes of our own kind: bytes after which one visit of the token sends no further packet, if
+    /// `widen_window` is set. More makes the ring faster and each message wait longer.
+    pub kin_visit_bytes: usize,
     /// The packet that holds the end of a large message takes the next message too. The reference
     /// sends it off as it is; any receiver understands both.
     pub share_packets: bool,
@@ -199,6 +204,7 @@ impl Config {
             window_size: 50,
             max_messages: 17,
             widen_window: true,
+            kin_visit_bytes: KIN_VISIT_BYTES,
             share_packets: true,
             announce: true,
             miss_count_const: 5,

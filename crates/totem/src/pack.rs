@@ -97,6 +97,11 @@ impl Packer {
         Some(body)
     }
 
+    /// Bytes of messages in the packet that is being filled.
+    pub(crate) fn len(&self) -> usize {
+        self.data.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.lens.is_empty()
     }

@@ -456,8 +456,9 @@ impl Totem {
     /// True if the next visit of the token could send more than what waits for it.
     #[must_use]
     pub fn wants_more(&self) -> bool {
-        let waiting = if self.waiting_trans_ack { self.queue_trans.len() } else { self.queue.len() };
-        u32::try_from(waiting).is_ok_and(|waiting| waiting < self.window().1)
+        let queue = if self.waiting_trans_ack { &self.queue_trans } else { &self.queue };
+        u32::try_from(queue.len()).is_ok_and(|waiting| waiting < self.window().1)
+            && queue.iter().map(Vec::len).sum::<usize>() + self.packer.len() < self.visit_bytes()
     }
 
     /// The token and consensus timeouts that hold now: with the members and candidates of this moment.

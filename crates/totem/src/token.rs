@@ -12,8 +12,9 @@ use crate::wire::{
     self, ENCAPSULATED, Header, MCAST_HEADER_LEN, Mcast, NOT_ENCAPSULATED, OrfToken, Packet, RETRANSMITS_MAX,
 };
 
-/// So many repeats of a lost token among our own nodes for one of the reference's.
-const KIN_REPEATS: u32 = 4;
+/// So many repeats of a lost token for one of the reference's, whoever gets them: they accuse nobody, and a ring that
+/// stands still for long has so much to send then that a lossy link lets it through no more.
+const OWN_REPEATS: u32 = 4;
 /// Shortest time between two repeats of a token.
 const REPEAT_MIN: Duration = Duration::from_millis(5);
 
@@ -44,7 +45,7 @@ impl Totem {
             // The first repeat must wait for a representative that holds the token. Once one was due, the token is
             // likely lost; with every fifth packet lost and a stop in between, a few more tries would not do.
             let interval = self.config.timing.token_retransmit;
-            let again = if self.is_among_kin() { interval / KIN_REPEATS } else { interval };
+            let again = if self.config.announce { interval / OWN_REPEATS } else { interval };
             self.timers.start(Timer::Retransmit, self.now, again.max(REPEAT_MIN.min(interval)));
         }
     }
@@ -359,8 +360,12 @@ impl Totem {
 
     fn send_queued(&mut self, token: &mut OrfToken, allowed: u32) -> u32 {
         let mut sent = 0;
-        while sent < allowed {
+        // Twice what clients are asked for: their last messages must not wait for another turn.
+        let most = self.visit_bytes().saturating_mul(2);
+        let mut bytes_left = if self.state == State::Operational { most } else { usize::MAX };
+        while sent < allowed && bytes_left > 0 {
             let Some((encapsulated, body)) = self.next_body() else { break };
+            bytes_left = bytes_left.saturating_sub(body.len());
             token.seq = token.seq.wrapping_add(1);
             let packet = Packet::Mcast(Mcast {
                 system_from: self.me,

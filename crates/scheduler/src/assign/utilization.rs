@@ -4,8 +4,9 @@ use crate::cluster::{Cluster, Line, Placement};
 use crate::model::*;
 use crate::text::{Str, Table, parse_int};
 
+/// An amount; what is no number is the least one, as with the reference.
 fn value(text: Option<&str>) -> i32 {
-    let number = text.and_then(parse_int).unwrap_or(0);
+    let number = text.map_or(0, |text| parse_int(text).unwrap_or(i64::from(i32::MIN)));
     number.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
 }
 

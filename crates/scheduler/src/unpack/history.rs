@@ -119,9 +119,10 @@ impl Cluster {
     }
 
     /// Whether [`Cluster::find_history_rsc`], which found this resource for an entry before, finds it
-    /// for this id on every node.
+    /// for this id on every node. A removed one may be one of several of that name.
     fn is_found_by(&self, rsc: RscIx, id: &str) -> bool {
-        *self.rscs[rsc].id == *id && !self.is_anonymous_clone(self.uber_parent(rsc))
+        let r = &self.rscs[rsc];
+        *r.id == *id && !r.is(rf::REMOVED) && !self.is_anonymous_clone(self.uber_parent(rsc))
     }
 
     /// Operations of a history entry, oldest first.

@@ -1,4 +1,6 @@
-//! Text to [`Document`]: quick-xml tokenises, limits and policy are ours.
+//! Text to [`Document`]: quick-xml tokenises what is not plain, limits and policy are ours.
+
+mod plain;
 
 use quick_xml::Reader;
 use quick_xml::events::attributes::Attributes;
@@ -21,27 +23,10 @@ impl Document {
         if text.len() > MAX_BYTES {
             return Err(XmlError::TooLarge(text.len()));
         }
-        let mut reader = Reader::from_str(text);
-        reader.config_mut().check_end_names = true;
-        let mut state = Builder { tree: None, size_hint: text.len(), open: Vec::new(), text: String::new() };
-        loop {
-            let position = reader.buffer_position();
-            let event = reader.read_event().map_err(|error| XmlError::Malformed {
-                position: reader.error_position(),
-                message: error.to_string(),
-            })?;
-            match event {
-                Event::Eof => break,
-                other => state.event(other).map_err(|fault| fault.at(position))?,
-            }
+        match plain::parse(text) {
+            Some(document) => Ok(document),
+            None => tokenise(text),
         }
-        let position = reader.buffer_position();
-        state.flush_text().map_err(|fault| fault.at(position))?;
-        if let Some(open) = state.open.last() {
-            let name = state.tree.as_ref().map_or("", |tree| tree.doc.name(*open)).to_string();
-            return Err(XmlError::Malformed { position, message: format!("<{name}> is not closed") });
-        }
-        state.tree.map(|tree| tree.doc).ok_or(XmlError::Empty)
     }
 
     /// As [`Document::parse`], for bytes from outside, which may not be UTF-8.
@@ -55,6 +40,31 @@ impl Document {
         })?;
         Document::parse(text)
     }
+}
+
+/// Any document.
+fn tokenise(text: &str) -> Result<Document, XmlError> {
+    let mut reader = Reader::from_str(text);
+    reader.config_mut().check_end_names = true;
+    let mut state = Builder { tree: None, size_hint: text.len(), open: Vec::new(), text: String::new() };
+    loop {
+        let position = reader.buffer_position();
+        let event = reader.read_event().map_err(|error| XmlError::Malformed {
+            position: reader.error_position(),
+            message: error.to_string(),
+        })?;
+        match event {
+            Event::Eof => break,
+            other => state.event(other).map_err(|fault| fault.at(position))?,
+        }
+    }
+    let position = reader.buffer_position();
+    state.flush_text().map_err(|fault| fault.at(position))?;
+    if let Some(open) = state.open.last() {
+        let name = state.tree.as_ref().map_or("", |tree| tree.doc.name(*open)).to_string();
+        return Err(XmlError::Malformed { position, message: format!("<{name}> is not closed") });
+    }
+    state.tree.map(|tree| tree.doc).ok_or(XmlError::Empty)
 }
 
 enum Fault {
