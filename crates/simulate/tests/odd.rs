@@ -148,7 +148,7 @@ fn a_hundred_thousand_resources_are_decided_on() {
 }
 
 #[test]
-fn what_grows_when_read_is_refused() {
+fn what_is_no_xml_or_grows_when_read_is_refused() {
     let entities: String =
         (1..10).map(|at| format!("<!ENTITY e{at} \"{}\">", format!("&e{};", at - 1).repeat(10))).collect();
     let bomb = format!("<!DOCTYPE cib [<!ENTITY e0 \"aaaaaaaaaa\">{entities}]>{}", cib(&four(), "", ""));
@@ -159,4 +159,6 @@ fn what_grows_when_read_is_refused() {
     let whole = cib(&four(), "", "");
     assert!(Document::parse(&format!("{whole}{whole}")).is_err());
     assert!(Document::parse(whole.get(..300).unwrap_or("")).is_err());
+    assert!(Document::parse_bytes(whole.as_bytes()).is_ok());
+    assert!(Document::parse_bytes(whole.replace("r3", "r\0").as_bytes()).is_err());
 }
