@@ -108,7 +108,8 @@ fn the_direction_of_a_fault_is_named() {
     std::thread::sleep(Duration::from_millis(500));
     ring.set_one_way(1, 1, "output");
     let fault = |node: usize, words: &'static str| {
-        move |ring: &Ring| ring.tool(node, "corosync-cfgtool", "-s").contains(words)
+        let names = move |ring: &Ring, option| ring.tool(node, "corosync-cfgtool", option).contains(words);
+        move |ring: &Ring| names(ring, "-s") && names(ring, "-n")
     };
     ring.until("node 1 names its side", fault(1, "outgoing packets are lost"));
     ring.until("node 2 names its side", fault(2, "nothing arrives"));

@@ -1,6 +1,7 @@
 //! One program, many names: the name it is called by (or else the first word) picks the entry point.
 
-#![no_main]
+// Only glibc tells a program its words without Rust's own start.
+#![cfg_attr(target_env = "gnu", no_main)]
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -21,11 +22,13 @@ const WORDS: &[(&str, Entry)] =
 /// Agents are words too: as programs they stand in the directories of agents.
 const AGENTS: &[(&str, Entry)] = agents::ENTRIES;
 
-// Elsewhere the C library does not tell Rust the words of the command line.
-#[cfg(not(target_env = "gnu"))]
-compile_error!("relevo starts by itself and needs glibc for that");
-
+#[cfg(target_env = "gnu")]
 sys::start_with!(run);
+
+#[cfg(not(target_env = "gnu"))]
+fn main() -> std::process::ExitCode {
+    run().into()
+}
 
 /// The program, to its exit status.
 fn run() -> u8 {

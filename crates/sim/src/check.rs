@@ -31,14 +31,18 @@ pub(crate) struct Checker {
     sent_in: BTreeMap<Message, RingId>,
     /// Highest number delivered, by receiver and sender; a restart of either forgets.
     last: BTreeMap<(u32, u32), u64>,
+    /// The same, while both have been together without a break: nothing in between may be missing.
+    company: BTreeMap<(u32, u32), u64>,
     in_transition: BTreeSet<u32>,
     pub(crate) deliveries: u64,
     pub(crate) configurations: u64,
 }
 
 impl Checker {
-    /// A node has started: it remembers nothing.
-    pub(crate) fn started(&mut self, node: u32) {
+    /// A node has started: it remembers nothing. What it had sent before may be lost, but nothing after that.
+    pub(crate) fn started(&mut self, node: u32, sent: u64) {
+        self.company.retain(|(receiver, _), _| *receiver != node);
+        self.company.insert((node, node), sent);
         self.current.remove(&node);
         self.in_transition.remove(&node);
         self.last.retain(|(receiver, _), _| *receiver != node);
@@ -53,7 +57,10 @@ impl Checker {
     /// Something happened at a node.
     pub(crate) fn seen(&mut self, node: u32, seen: Seen) -> Result<(), String> {
         match seen {
-            Seen::Message { sender, number } => self.message(node, sender, number),
+            Seen::Message { sender, number, intact: true } => self.message(node, sender, number),
+            Seen::Message { sender, number, .. } => {
+                Err(format!("node {node} got message {number} of node {sender} spoilt"))
+            }
             Seen::Configuration(configuration) => self.configuration(node, configuration),
             Seen::Note(_) => Ok(()),
         }
@@ -68,6 +75,12 @@ impl Checker {
             ));
         }
         *last = number;
+        let previous = self.company.insert((node, sender), number);
+        if previous.is_some_and(|previous| previous + 1 != number) {
+            return Err(format!(
+                "node {node} got message {number} of node {sender} after {previous:?}, although it stayed with it"
+            ));
+        }
         let Some(ring) = self.current.get(&node) else {
             return Err(format!("node {node} got a message before its first configuration"));
         };
@@ -80,6 +93,8 @@ impl Checker {
 
     fn configuration(&mut self, node: u32, configuration: Configuration) -> Result<(), String> {
         if configuration.transitional {
+            let with = &configuration.members;
+            self.company.retain(|(receiver, sender), _| *receiver != node || with.contains(sender));
             if let Some(ring) = self.current.get(&node) {
                 let stay = self.stays.entry((*ring, node)).or_default();
                 stay.left_with = Some((configuration.members, configuration.ring));
@@ -103,6 +118,9 @@ impl Checker {
         self.stays.insert((ring, node), Stay::default());
         let old = self.current.insert(node, ring);
         match old {
+            Some(old) if old.seq >= ring.seq => {
+                Err(format!("node {node} went from ring {old} to ring {ring}, whose number is not higher"))
+            }
             Some(old) => self.check_stay(node, old),
             None => Ok(()),
         }
@@ -136,6 +154,28 @@ impl Checker {
             }
         }
         Ok(())
+    }
+
+    /// All is quiet and everybody is in one ring: what was sent since nodes are together has reached everybody, and
+    /// all have delivered this ring's messages in one order.
+    pub(crate) fn check_rest(&self, sent: &BTreeMap<u32, u64>) -> Result<(), String> {
+        for ((node, sender), number) in &self.company {
+            let newest = sent.get(sender).copied().unwrap_or(0);
+            if *number != newest {
+                return Err(format!(
+                    "node {node} has message {number} of node {sender}, which sent {newest}"
+                ));
+            }
+        }
+        let mut delivered = self.current.iter().filter_map(|(node, ring)| {
+            let stay = self.stays.get(&(*ring, *node))?;
+            Some((*node, self.of_ring(*ring, &stay.regular)))
+        });
+        let Some((first, expected)) = delivered.next() else { return Ok(()) };
+        match delivered.find(|(_, messages)| *messages != expected) {
+            None => Ok(()),
+            Some((other, _)) => Err(format!("nodes {first} and {other} delivered the last ring differently")),
+        }
     }
 
     /// Who goes on together has delivered the same (virtual synchrony).
@@ -179,4 +219,128 @@ pub(crate) fn check_quorum(
         return Ok(());
     }
     Err(format!("node {node} calls {members:?} of {} nodes quorate", options.nodes))
+}
+
+/// Every check finds what it is for: histories that are wrong in one way.
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring(seq: u64) -> RingId {
+        RingId { rep: 1, seq }
+    }
+
+    fn configuration(seq: u64, transitional: bool, members: &[u32]) -> Seen {
+        let members = members.to_vec();
+        let (left, joined) = (Vec::new(), Vec::new());
+        Seen::Configuration(Configuration { transitional, members, left, joined, ring: ring(seq) })
+    }
+
+    fn message(sender: u32, number: u64) -> Seen {
+        Seen::Message { sender, number, intact: true }
+    }
+
+    /// Nodes 1 and 2 in one ring; node 1 has handed in four messages, node 2 two.
+    fn together() -> Checker {
+        let mut checker = Checker::default();
+        for node in [1, 2] {
+            checker.started(node, 0);
+            checker.seen(node, configuration(4, false, &[1, 2])).expect("good");
+        }
+        (1..=4).for_each(|number| checker.sent(1, number));
+        (1..=2).for_each(|number| checker.sent(2, number));
+        checker
+    }
+
+    /// Plays events of nodes; the error of the first that is refused.
+    fn play(checker: &mut Checker, events: &[(u32, Seen)]) -> Result<(), String> {
+        events.iter().try_for_each(|(node, seen)| checker.seen(*node, seen.clone()))
+    }
+
+    fn refused(events: &[(u32, Seen)]) -> String {
+        play(&mut together(), events).expect_err("one of the events is wrong")
+    }
+
+    fn sent() -> BTreeMap<u32, u64> {
+        [(1, 4), (2, 2)].into()
+    }
+
+    #[test]
+    fn a_good_history_passes() {
+        let mut checker = together();
+        for node in [1, 2] {
+            let seen =
+                [message(1, 1), message(2, 1), message(1, 2), message(1, 3), message(2, 2), message(1, 4)];
+            play(&mut checker, &seen.map(|seen| (node, seen))).expect("the same order at both");
+        }
+        checker.check_rest(&sent()).expect("everything has arrived");
+        for node in [1, 2] {
+            let change = [configuration(8, true, &[1, 2]), configuration(8, false, &[1, 2, 3])];
+            play(&mut checker, &change.map(|seen| (node, seen))).expect("they go on together");
+        }
+    }
+
+    #[test]
+    fn messages_twice_missing_or_spoilt() {
+        assert!(refused(&[(2, message(1, 1)), (2, message(1, 1))]).contains("after its message"));
+        assert!(refused(&[(2, message(1, 1)), (2, message(1, 3))]).contains("although it stayed"));
+        let own = refused(&[(1, message(1, 2))]);
+        assert!(own.contains("although it stayed"), "a sender hears its first message: {own}");
+        let spoilt = Seen::Message { sender: 1, number: 1, intact: false };
+        assert!(refused(&[(2, spoilt)]).contains("spoilt"));
+        let mut checker = Checker::default();
+        assert!(play(&mut checker, &[(1, message(2, 1))]).is_err(), "a message before any configuration");
+    }
+
+    #[test]
+    fn orders_that_differ_and_synchrony_that_breaks() {
+        let leave =
+            |node| [(node, configuration(8, true, &[1, 2])), (node, configuration(8, false, &[1, 2]))];
+        let one = [(1, message(1, 1)), (1, message(2, 1))];
+        let other = [(2, message(2, 1)), (2, message(1, 1))];
+        let text = refused(&[one.as_slice(), &other, &leave(1), &leave(2)].concat());
+        assert!(text.contains("different orders"), "{text}");
+        let text = refused(&[one.as_slice(), &leave(1), &other[..1], &leave(2)].concat());
+        assert!(text.contains("different orders"), "{text}");
+        let text = refused(&[one.as_slice(), &leave(1), &leave(2)].concat());
+        assert!(text.contains("left ring"), "{text}");
+    }
+
+    #[test]
+    fn rings_that_are_not_what_their_number_says() {
+        assert!(refused(&[(1, configuration(8, false, &[2]))]).contains("without itself"));
+        let two = [(1, configuration(8, false, &[1, 2])), (2, configuration(8, false, &[2, 3]))];
+        assert!(refused(&two).contains("has members"));
+        assert!(refused(&[(1, configuration(4, false, &[1, 2]))]).contains("twice"));
+        assert!(refused(&[(1, configuration(3, false, &[1, 2]))]).contains("not higher"));
+    }
+
+    #[test]
+    fn what_never_arrives() {
+        let all = [message(1, 1), message(2, 1), message(1, 2), message(1, 3), message(2, 2), message(1, 4)];
+        let mut checker = together();
+        play(&mut checker, &all.clone().map(|seen| (1, seen))).expect("good");
+        play(&mut checker, &all.clone().map(|seen| (2, seen))[..5]).expect("good so far");
+        assert!(checker.check_rest(&sent()).is_err_and(|text| text.contains("message 3 of node 1")));
+        let mut checker = together();
+        play(&mut checker, &all.clone().map(|seen| (1, seen))).expect("good");
+        let swapped =
+            [message(2, 1), message(1, 1), message(1, 2), message(1, 3), message(2, 2), message(1, 4)];
+        play(&mut checker, &swapped.map(|seen| (2, seen))).expect("seen only when compared");
+        assert!(checker.check_rest(&sent()).is_err_and(|text| text.contains("differently")));
+    }
+
+    #[test]
+    fn quorum_without_the_votes() {
+        let options = |nodes, quorum| {
+            let mut options = Options::endurance(nodes, std::time::Duration::from_secs(1));
+            options.quorum = quorum;
+            options
+        };
+        assert!(check_quorum(&options(5, QuorumKind::Majority), 1, &[1, 2, 3], true).is_ok());
+        assert!(check_quorum(&options(5, QuorumKind::Majority), 1, &[1, 2], true).is_err());
+        assert!(check_quorum(&options(4, QuorumKind::WaitForAll), 1, &[1, 2], true).is_err());
+        assert!(check_quorum(&options(4, QuorumKind::WaitForAll), 1, &[1, 2], false).is_ok());
+        assert!(check_quorum(&options(6, QuorumKind::TieBreaker), 1, &[1, 2], true).is_err());
+    }
 }

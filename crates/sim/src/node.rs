@@ -11,6 +11,8 @@ use crate::options::{Options, QuorumKind};
 /// The application's connection.
 pub(crate) const APP: Client = Client { service: Service::Cpg, conn: 1 };
 const GROUP: &[u8] = b"sim";
+/// Head of every message's body: sender, number, size of the body.
+const BODY_MIN_BYTES: usize = 16;
 
 /// A packet on its way out.
 pub(crate) struct Outgoing {
@@ -22,10 +24,11 @@ pub(crate) struct Outgoing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
     Configuration(Configuration),
-    /// A message of an application: sender and its number.
+    /// A message of an application: sender and its number, and whether all of it is as it was sent.
     Message {
         sender: u32,
         number: u64,
+        intact: bool,
     },
     /// A line of the ring's log.
     Note(String),
@@ -113,11 +116,13 @@ impl Node {
 
     /// The application sends a message that tells its sender and number.
     pub(crate) fn send(&mut self, now: Instant, number: u64, size: usize) {
-        let body = size.max(12);
+        let body = size.max(BODY_MIN_BYTES);
         let mut request = header(2, 40 + body);
         put(&mut request, 32, &u32::try_from(body).unwrap_or(0).to_ne_bytes());
         put(&mut request, 40, &self.id.to_ne_bytes());
         put(&mut request, 44, &number.to_ne_bytes());
+        put(&mut request, 52, &u32::try_from(body).unwrap_or(0).to_ne_bytes());
+        put(&mut request, 40 + BODY_MIN_BYTES, &filling(number, body));
         self.engine.handle_request(now, APP, &request);
     }
 
@@ -225,10 +230,23 @@ fn note_event(event: &Event, seen: &mut dyn FnMut(Seen)) {
             let number = payload.get(188..).and_then(|body| body.first_chunk::<8>());
             if let (true, Some(sender), Some(number)) = (is_mcast, sender, number) {
                 let (sender, number) = (u32::from_ne_bytes(*sender), u64::from_ne_bytes(*number));
-                seen(Seen::Message { sender, number });
+                let intact =
+                    sender == delivery.nodeid && is_intact(number, payload.get(184..).unwrap_or_default());
+                seen(Seen::Message { sender, number, intact });
             }
         }
     }
+}
+
+/// What follows the head of a message's body: no two messages or places look alike.
+fn filling(number: u64, body: usize) -> Vec<u8> {
+    (BODY_MIN_BYTES..body).map(|at| (number.wrapping_mul(31).wrapping_add(at as u64) % 251) as u8).collect()
+}
+
+fn is_intact(number: u64, body: &[u8]) -> bool {
+    let size = body.get(12..).and_then(|rest| rest.first_chunk::<4>()).map(|size| u32::from_ne_bytes(*size));
+    size == u32::try_from(body.len()).ok()
+        && body.get(BODY_MIN_BYTES..) == Some(filling(number, body.len()).as_slice())
 }
 
 fn header(id: u32, size: usize) -> Vec<u8> {

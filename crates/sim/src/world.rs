@@ -178,7 +178,7 @@ impl World {
         self.dark.remove(&id);
         let stored = self.stored.get(&id).copied().unwrap_or(0);
         let node = Node::start(id, &self.options, stored, self.now)?;
-        self.checker.started(id);
+        self.checker.started(id, self.numbers.get(&id).copied().unwrap_or(0));
         self.nodes.insert(id, node);
         self.settle(id)
     }
@@ -415,6 +415,7 @@ impl World {
 
     /// What must hold when everything has settled.
     pub(crate) fn check_end(&self) -> Result<(), String> {
+        self.checker.check_rest(&self.numbers)?;
         let joined: BTreeSet<u32> =
             self.nodes.values().filter(|node| node.joined).map(|node| node.id).collect();
         for node in self.nodes.values() {

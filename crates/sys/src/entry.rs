@@ -48,3 +48,14 @@ fn open_standard_streams() {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_has_a_status_of_its_own() {
+        assert_eq!(start(|| 7), 7);
+        assert_eq!(start(|| std::panic::resume_unwind(Box::new("on purpose"))), PANICKED);
+    }
+}

@@ -121,6 +121,8 @@ pub struct Totem {
     pub(crate) waiting_trans_ack: bool,
     pub(crate) kin: Kin,
     assembling_trans: bool,
+    /// Ring whose packets are being turned into events; it lags behind `ring`.
+    assembling_ring: Option<RingId>,
     assembler: Assembler,
     assembler_trans: Assembler,
 
@@ -204,6 +206,7 @@ impl Totem {
             waiting_trans_ack: true,
             kin: Kin::default(),
             assembling_trans: true,
+            assembling_ring: None,
             assembler: Assembler::default(),
             assembler_trans: Assembler::default(),
             raw: VecDeque::new(),
@@ -488,6 +491,11 @@ impl Totem {
 
     /// The services have synchronised on this ring: ordinary messages may flow again.
     pub fn synchronised(&mut self, ring: RingId) {
+        // The last packets of a ring may end its synchronisation when the next one is installed already; what
+        // follows in them is ordinary, and the end of it comes in the next ring.
+        if self.assembling_ring == Some(ring) {
+            self.assembling_trans = false;
+        }
         if ring != self.ring || self.state != State::Operational {
             return;
         }
@@ -498,7 +506,6 @@ impl Totem {
         self.queue_trans.append(&mut self.queue);
         core::mem::swap(&mut self.queue, &mut self.queue_trans);
         self.waiting_trans_ack = false;
-        self.assembling_trans = false;
     }
 
     /// Tells the others that we leave. The caller drains the transmits and stops.
@@ -535,11 +542,15 @@ impl Totem {
                         self.assembler_trans.forget(*node);
                     }
                     if !configuration.transitional {
+                        self.assembling_ring = Some(configuration.ring);
                         self.forget_announcements();
                     }
                     return Some(Event::Configuration(configuration));
                 }
-                Raw::Switch => self.assembling_trans = true,
+                Raw::Switch => {
+                    self.assembling_trans = true;
+                    self.assembling_ring = None;
+                }
                 Raw::Packet(packet) => self.assemble(&packet),
             }
         }

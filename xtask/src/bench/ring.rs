@@ -36,6 +36,8 @@ const SIZES: &[u64] = &[64, 1024, 65_536];
 /// How often the engines take turns, and how long each one is flooded then.
 const ROUNDS: usize = 3;
 const FLOOD_MS: u64 = 900;
+/// Rings of so many nodes are formed several times; larger ones take the reference too long.
+const SMALL: u8 = 8;
 /// How long the daemons are watched at rest.
 const REST: Duration = Duration::from_secs(5);
 
@@ -90,14 +92,16 @@ impl Bench {
             let what = format!("{}, {nodes} nodes from cold, ms", carrier.name);
             if self.wants(&what) {
                 let form = |engine| Ring::hosts(program, engine, carrier.totem, *nodes)?.form();
-                // Who does not get there in time has no value; the other one keeps its own.
-                let times = ENGINES.map(|engine| match form(engine) {
-                    Ok(time) => vec![time.as_secs_f64() * 1e3],
-                    Err(reason) => {
-                        eprintln!("  {engine}: {reason}");
-                        Vec::new()
+                let mut times: Pair = [Vec::new(), Vec::new()];
+                for _ in 0..if *nodes <= SMALL { ROUNDS } else { 1 } {
+                    for (engine, times) in ENGINES.iter().zip(&mut times) {
+                        match form(engine) {
+                            Ok(time) => times.push(time.as_secs_f64() * 1e3),
+                            // Who does not get there in time has no value; the other one keeps its own.
+                            Err(reason) => eprintln!("  {engine}: {reason}"),
+                        }
                     }
-                });
+                }
                 self.add(what, false, times);
             }
         }
