@@ -52,7 +52,7 @@ pub enum Verdict {
 }
 
 /// Rules may not be nested deeper than this.
-const MAX_NESTING: usize = 100;
+const MAX_NESTING: usize = 256;
 
 /// Evaluates a rule; `next_change` becomes the earliest time at which the answer may change.
 pub fn evaluate(

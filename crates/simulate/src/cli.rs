@@ -1,6 +1,6 @@
 //! The command line of crm_simulate.
 
-use crate::record;
+use crate::record::{self, Part};
 use crate::sim::{self, Request, Run};
 use crate::{profile, render};
 use base::ExitCode;
@@ -11,13 +11,16 @@ use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use xml::{Document, NodeId};
+use xml::Document;
 
 /// Gets the CIB of the running cluster, or says why it cannot.
 pub type Live<'a> = &'a dyn Fn() -> Result<Document, String>;
 
 /// Version of the XML that is written, as the reference counts it.
 const API_VERSION: &str = "2.38";
+
+/// The schema of what is saved.
+const NEWEST_SCHEMA: &str = "pacemaker-4.0";
 
 const HELP: &str = "\
 crm_simulate - simulate a Pacemaker cluster's response to events
@@ -73,7 +76,7 @@ OPSPEC is RESOURCE_TASK_INTERVAL@NODE=RC, for example memcached_monitor_20000@no
 ";
 
 /// Short names of options.
-const SHORT: [(char, &str); 35] = [
+const SHORT: [(char, &str); 36] = [
     ('R', "run"),
     ('S', "simulate"),
     ('X', "in-place"),
@@ -89,6 +92,7 @@ const SHORT: [(char, &str); 35] = [
     ('Q', "quiet"),
     ('V', "verbose"),
     ('?', "help"),
+    ('h', "help"),
     ('$', "version"),
     ('u', "node-up"),
     ('d', "node-down"),
@@ -151,51 +155,50 @@ struct Args {
 struct Failure(ExitCode, String);
 
 impl From<lexopt::Error> for Failure {
+    /// In the words of GLib, which the reference uses.
     fn from(error: lexopt::Error) -> Failure {
-        Failure(ExitCode::USAGE, error.to_string())
+        let message = match &error {
+            lexopt::Error::MissingValue { option: Some(option) } => format!("Missing argument for {option}"),
+            lexopt::Error::UnexpectedOption(option) => format!("Unknown option {option}"),
+            _ => error.to_string(),
+        };
+        Failure(ExitCode::USAGE, message)
     }
 }
 
 /// Runs crm_simulate with these arguments (without the program's name); returns the exit status.
 pub fn main(args: Vec<OsString>, live: Live<'_>) -> i32 {
-    let command = std::iter::once("crm_simulate".into()).chain(args.iter().map(|a| a.to_string_lossy()));
+    let command =
+        std::iter::once("crm_simulate".to_string()).chain(args.iter().map(|a| quoted(&a.to_string_lossy())));
     let command = command.collect::<Vec<_>>().join(" ");
-    let done = match parse(args) {
-        Ok(args) => run(&args, &command, live).inspect_err(|failure| refused(&args, &command, failure)),
-        Err(failure) => Err(failure),
+    let args = match parse(args) {
+        Ok(args) => args,
+        Err(failure) => return failure.tell(),
     };
-    match done {
+    match run(&args, &command, live) {
         Ok(code) => code.0,
-        Err(Failure(code, message)) => {
-            let _ = writeln!(std::io::stderr().lock(), "crm_simulate: {message}");
-            code.0
+        Err(failure) => {
+            if args.format == Format::Xml {
+                let _ = show(&args, &enveloped(&[], &command, failure.0, &[]));
+            }
+            failure.tell()
         }
     }
 }
 
-/// Programs that read XML get a result in any case.
-fn refused(args: &Args, command: &str, failure: &Failure) {
-    if args.format == Format::Xml {
-        let mut doc = result(command);
-        status_element(&mut doc, failure.0);
-        // Where this cannot be written either, the exit status has to do.
-        let _ = show(args, &doc.to_pretty());
+impl Failure {
+    fn tell(&self) -> i32 {
+        let _ = writeln!(std::io::stderr().lock(), "crm_simulate: {}", self.1);
+        self.0.0
     }
 }
 
-/// The frame of a result in XML.
-fn result(command: &str) -> Document {
-    let mut doc = Document::new("pacemaker-result");
-    let root = doc.root();
-    doc.set_attr(root, "api-version", API_VERSION);
-    doc.set_attr(root, "request", command);
-    doc
-}
-
-/// Adds the exit status to a result.
-fn status_element(doc: &mut Document, code: ExitCode) -> NodeId {
-    let attrs = [("code", &*code.0.to_string()), ("message", code.text())];
-    doc.append_with(doc.root(), "status", &attrs)
+/// A word as a shell would need it.
+fn quoted(word: &str) -> String {
+    let plain = !word.is_empty()
+        && !word.contains(char::is_whitespace)
+        && ['\'', '"'].iter().all(|quote| word.matches(*quote).count() % 2 == 0);
+    if plain { word.to_string() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 fn now() -> (i64, i32) {
@@ -226,28 +229,20 @@ fn parse(args: Vec<OsString>) -> Result<Args, Failure> {
         let name = match arg {
             Arg::Short(short) => SHORT.iter().find(|(s, _)| *s == short).map(|(_, long)| (*long).to_string()),
             Arg::Long(long) => Some(long.to_string()),
-            Arg::Value(_) => None,
+            // As with the reference, words by themselves say nothing.
+            Arg::Value(_) => continue,
         };
-        let name = match (name, arg) {
-            (Some(name), _) => name,
-            (None, Arg::Short(short)) => return Err(unknown(&format!("-{short}"))),
-            // As with the reference, a word that belongs to no option is of no effect.
-            (None, _) => continue,
-        };
+        let Some(name) = name else { return Err(arg.unexpected().into()) };
         let known =
             out.flag(&name) || out.synthetic(&name, &mut parser)? || out.artifact(&name, &mut parser)?;
         if !known {
-            return Err(unknown(&format!("--{name}")));
+            return Err(Failure(ExitCode::USAGE, format!("Unknown option --{name}")));
         }
     }
     out.request.xml = out.format == Format::Xml;
-    // Programs read XML: it is always whole.
-    out.request.quiet &= out.format != Format::Xml;
+    // What is formatted for programs is always complete.
+    out.request.quiet &= !out.request.xml;
     Ok(out)
-}
-
-fn unknown(option: &str) -> Failure {
-    Failure(ExitCode::USAGE, format!("Unknown option {option}"))
 }
 
 fn path(parser: &mut Parser) -> Result<Option<PathBuf>, Failure> {
@@ -287,7 +282,8 @@ impl Args {
             }
             "quiet" => request.quiet = true,
             "verbose" => self.verbose = true,
-            "help" => self.print = Some(HELP.to_string()),
+            "help" | "help-all" | "help-output" | "help-operations" | "help-synthetic" | "help-artifact"
+            | "help-source" => self.print = Some(HELP.to_string()),
             "version" => {
                 self.print = Some(format!("Pacemaker (Relevo {})\n", env!("CARGO_PKG_VERSION")));
             }
@@ -353,7 +349,16 @@ impl Args {
                 self.request.sanitized = true;
             }
             "profile" => self.profile = path(parser)?,
-            "repeat" => self.repeat = parser.value()?.parse()?,
+            "repeat" => {
+                let value = parser.value()?.string()?;
+                let number: i64 = value.parse().map_err(|_| {
+                    Failure(
+                        ExitCode::USAGE,
+                        format!("Cannot parse integer value \u{201c}{value}\u{201d} for -N"),
+                    )
+                })?;
+                self.repeat = u32::try_from(number.max(0)).unwrap_or(u32::MAX);
+            }
             "output-as" => {
                 self.format = match parser.value()?.string()?.as_str() {
                     "text" => Format::Text,
@@ -399,7 +404,28 @@ fn usable(mut cib: Document) -> Result<Document, Failure> {
         return Err(Failure(ExitCode::CONFIG, message));
     }
     cib::upgrade::for_decision(&mut cib).map_err(|e| Failure(ExitCode::CONFIG, e.to_string()))?;
+    let root = cib.root();
+    // Whoever reads a saved copy finds it in today's words.
+    if cib.attr(root, "validate-with").is_some_and(|schema| schema != "none") {
+        cib.set_attr(root, "validate-with", NEWEST_SCHEMA);
+    }
+    if cib.child(root, "status").is_none() {
+        cib.append(root, "status");
+    }
     Ok(cib)
+}
+
+/// Writes a file; a failure ends with a status that says why, or with this one.
+fn save(
+    path: Option<&PathBuf>,
+    code: Option<ExitCode>,
+    text: impl FnOnce() -> String,
+) -> Result<(), Failure> {
+    let Some(path) = path else { return Ok(()) };
+    std::fs::write(path, text()).map_err(|e| {
+        let message = format!("Could not create '{}': {}", path.display(), reason(&e));
+        Failure(code.unwrap_or_else(|| status_of(&e)), message)
+    })
 }
 
 /// What went wrong, without the number that the standard library adds.
@@ -408,96 +434,119 @@ fn reason(error: &std::io::Error) -> String {
     text.split(" (os error").next().unwrap_or(&text).to_string()
 }
 
-/// Writes a file; a failure ends with the status that the reference has for this kind of file.
-fn save(path: Option<&PathBuf>, code: ExitCode, text: impl FnOnce() -> String) -> Result<(), Failure> {
-    let Some(path) = path else { return Ok(()) };
-    std::fs::write(path, text())
-        .map_err(|e| Failure(code, format!("Could not create '{}': {}", path.display(), reason(&e))))
-}
-
 /// Exit status for a file or directory that cannot be used.
 fn status_of(error: &std::io::Error) -> ExitCode {
     match error.kind() {
         std::io::ErrorKind::NotFound => ExitCode::NOSUCH,
+        std::io::ErrorKind::PermissionDenied => ExitCode(4),
         _ => ExitCode::ERROR,
     }
 }
 
 fn run(args: &Args, command: &str, live: Live<'_>) -> Result<ExitCode, Failure> {
     // It is made at once, as by the reference: nothing is decided if it cannot be.
-    save(args.output_to.as_ref(), ExitCode::NOSUCH, String::new)?;
+    save(args.output_to.as_ref(), None, String::new)?;
     if let Some(text) = &args.print {
         return show(args, text).map(|()| ExitCode::OK);
     }
     if let Some(dir) = &args.profile {
-        let text = profile::profile(dir, args.repeat, &args.request)
+        let (part, errors) = profile::profile(dir, args.repeat, &args.request)
             .map_err(|e| Failure(status_of(&e), format!("{}: {}", dir.display(), reason(&e))))?;
-        return show(args, &text).map(|()| ExitCode::OK);
+        tell(&errors);
+        return show(args, &rendered(args, &[part], command, ExitCode::OK, &[])).map(|()| ExitCode::OK);
     }
     let cib = Arc::new(usable(load(&args.source, live)?)?);
-    let run = sim::run_in_main(cib.clone(), &args.request)
+    let mut run = sim::run_in_main(cib.clone(), &args.request)
         .map_err(|e| Failure(ExitCode::DATAERR, e.to_string()))?;
-    save_all(args, &cib, &run)?;
-    let mut stderr = std::io::stderr().lock();
-    for line in &run.errors {
-        let _ = writeln!(stderr, "{line}");
-    }
-    show(args, &rendered(args, &run, command))?;
-    let complete = run.complete;
+    tell(&run.warnings);
+    let code = match save_all(args, &cib, &run) {
+        Ok(()) if run.complete => ExitCode::OK,
+        Ok(()) => ExitCode::ERROR,
+        Err((failure, unseen)) => {
+            // What was found before the file could not be written is shown.
+            let end = run.parts.iter().position(|part| unseen.contains(&part.element()));
+            run.parts.truncate(end.unwrap_or(run.parts.len()));
+            ExitCode(failure.tell())
+        }
+    };
+    tell(&run.errors);
+    show(args, &rendered(args, &run.parts, command, code, &run.errors))?;
     // The process ends here, and with it its memory: taking a million small things apart is of no use.
     std::mem::forget((run, cib));
-    Ok(if complete { ExitCode::OK } else { ExitCode::ERROR })
+    Ok(code)
 }
 
-fn save_all(args: &Args, cib: &Arc<Document>, run: &Run) -> Result<(), Failure> {
+fn tell(lines: &[String]) {
+    let mut stderr = std::io::stderr().lock();
+    for line in lines {
+        let _ = writeln!(stderr, "{line}");
+    }
+}
+
+/// Elements of all that a report has, of what follows the input, and of what follows the decision.
+const ALL: [&str; 2] = ["", "cluster_status"];
+const AFTER_INPUT: [&str; 6] =
+    ["allocations", "utilizations", "allocations_utilizations", "actions", "transition", "bare"];
+const AFTER_DECISION: [&str; 2] = ["actions", "transition"];
+
+/// Writes what is to be written; a failure comes with the parts of the report that are not reached.
+fn save_all(args: &Args, cib: &Arc<Document>, run: &Run) -> Result<(), (Failure, &'static [&'static str])> {
     let input = run.input.as_ref().unwrap_or(cib);
     let output = run.output.as_ref().unwrap_or(input);
-    save(args.save_input.as_ref(), ExitCode::NOSUCH, || input.to_pretty())?;
-    if let Some((cluster, graph)) = &run.decided {
-        save(args.save_graph.as_ref(), ExitCode::IOERR, || cluster.graph_xml(graph).to_pretty())?;
-        save(args.save_dot.as_ref(), ExitCode::IOERR, || {
-            render::dot(cluster, args.all_actions, args.verbose)
-        })?;
-    }
     // As in the reference, the input's file is the one that is written if it is to be changed.
     let save_output = args.save_output.as_ref().filter(|_| !args.in_place);
-    save(save_output, ExitCode::NOSUCH, || output.to_pretty())?;
+    save(save_output, None, || output.to_pretty()).map_err(|f| (f, &ALL[..]))?;
+    save(args.save_input.as_ref(), None, || input.to_pretty()).map_err(|f| (f, &AFTER_INPUT[..]))?;
+    if let Some((cluster, graph)) = &run.decided {
+        let code = Some(ExitCode::IOERR);
+        save(args.save_graph.as_ref(), code, || cluster.graph_xml(graph).to_pretty())
+            .and_then(|()| {
+                save(args.save_dot.as_ref(), code, || render::dot(cluster, args.all_actions, args.verbose))
+            })
+            .map_err(|f| (f, &AFTER_DECISION[..]))?;
+    }
     match &args.source {
-        Source::File(path) if args.in_place => save(Some(path), ExitCode::CANTCREAT, || output.to_pretty()),
+        Source::File(path) if args.in_place => save(Some(path), None, || output.to_pretty()),
         _ if args.in_place => Err(Failure(
             ExitCode::USAGE,
             "--in-place needs --xml-file: only a file can be changed".to_string(),
         )),
         _ => Ok(()),
     }
+    .map_err(|f| (f, &ALL[..]))
 }
 
-fn rendered(args: &Args, run: &Run, command: &str) -> String {
+fn rendered(args: &Args, parts: &[Part], command: &str, code: ExitCode, errors: &[String]) -> String {
     match args.format {
         // Only scores: without lists, so without bullets.
-        Format::Text => tree::text(&record::text(&run.parts)),
-        Format::Html => tree::html("Cluster Status", &record::text(&run.parts)),
-        Format::Xml => {
-            let mut doc = result(command);
-            let root = doc.root();
-            record::xml(&run.parts, &mut doc, root);
-            let code = if run.complete { ExitCode::OK } else { ExitCode::ERROR };
-            let status = status_element(&mut doc, code);
-            if !run.errors.is_empty() {
-                let errors = doc.append(status, "errors");
-                for error in &run.errors {
-                    let entry = doc.append(errors, "error");
-                    doc.append_text(entry, error);
-                }
-            }
-            doc.to_pretty()
+        Format::Text => tree::text(&record::text(parts)),
+        Format::Html => tree::html("Cluster Status", &record::text(parts)),
+        Format::Xml => enveloped(parts, command, code, errors),
+    }
+}
+
+/// The whole of the XML that a run prints.
+fn enveloped(parts: &[Part], command: &str, code: ExitCode, errors: &[String]) -> String {
+    let mut doc = Document::new("pacemaker-result");
+    let root = doc.root();
+    doc.set_attr(root, "api-version", API_VERSION);
+    doc.set_attr(root, "request", command);
+    record::xml(parts, &mut doc, root);
+    let attrs = [("code", &*code.0.to_string()), ("message", code.text())];
+    let status = doc.append_with(root, "status", &attrs);
+    if !errors.is_empty() {
+        let list = doc.append(status, "errors");
+        for error in errors {
+            let entry = doc.append(list, "error");
+            doc.append_text(entry, error);
         }
     }
+    doc.to_pretty()
 }
 
 fn show(args: &Args, text: &str) -> Result<(), Failure> {
     if args.output_to.is_some() {
-        return save(args.output_to.as_ref(), ExitCode::CANTCREAT, || text.to_string());
+        return save(args.output_to.as_ref(), None, || text.to_string());
     }
     let mut stdout = std::io::stdout().lock();
     let _ = stdout.write_all(text.as_bytes());

@@ -208,6 +208,7 @@ impl<'a> Run<'a> {
             self.out.records.extend(self.cib.attribute_records(state, &set));
         }
         self.cib.record(history, &outcome);
+        self.cib.commit();
         failure.is_some()
     }
 
@@ -223,19 +224,20 @@ impl<'a> Run<'a> {
 
     /// Name under which, and exit status with which, an operation is to fail.
     fn wanted_failure(&mut self, rsc: &str, outcome: &Outcome) -> Option<(String, i32)> {
-        for name in [rsc, outcome.rsc.as_str()] {
+        let matches = |spec: &str, name: &str| {
             let start = format!("{name}_{}_{}@{}=", outcome.task, outcome.interval_ms, outcome.node);
-            for spec in self.fail {
-                if !spec.get(..start.len()).is_some_and(|s| s.eq_ignore_ascii_case(&start)) {
-                    continue;
-                }
-                match spec.split_once('=').and_then(|(_, code)| leading_int(code)) {
-                    Some((code, _)) => return Some((name.to_string(), code as i32)),
-                    None => self
-                        .out
-                        .errors
-                        .push(format!("Invalid failed operation '{spec}' (result code must be integer)")),
-                }
+            spec.get(..start.len()).is_some_and(|s| s.eq_ignore_ascii_case(&start))
+        };
+        for spec in self.fail {
+            let Some(name) = [rsc, outcome.rsc.as_str()].into_iter().find(|name| matches(spec, name)) else {
+                continue;
+            };
+            match spec.split_once('=').and_then(|(_, code)| leading_int(code)) {
+                Some((code, _)) => return Some((name.to_string(), code as i32)),
+                None => self
+                    .out
+                    .errors
+                    .push(format!("Invalid failed operation '{spec}' (result code must be integer)")),
             }
         }
         None

@@ -9,7 +9,10 @@ use xml::{Document, Element, NodeId};
 /// Who is recorded as the origin of made-up entries.
 const ORIGIN: &str = "crm_simulate";
 
-/// Id of the set of cluster options that tools change.
+/// The same for nodes that were fenced: the name of the reference's function.
+const FENCING: &str = "simulate_fencing_action";
+
+/// The set of cluster options that tools write to.
 const OPTIONS: &str = "cib-bootstrap-options";
 
 /// UUID of transitions that nobody computed.
@@ -48,6 +51,8 @@ pub struct Fake {
     pub doc: Document,
     /// Nodes that are touched become cluster nodes, as in the reference once a node was brought up.
     pub adds_nodes: bool,
+    /// Something was changed since the version was last counted.
+    changed: bool,
     /// Histories of the nodes' states that were asked for, by resource.
     histories: HashMap<NodeId, HashMap<String, NodeId>>,
     /// Histories of which a node's state has a second one: list, first one, later one.
@@ -72,9 +77,56 @@ fn duplicates(doc: &Document) -> Vec<(NodeId, NodeId, NodeId)> {
     out
 }
 
+/// Makes a text an XML id: dots for what must not be in one, an underscore for what must not come first.
+fn xml_id(text: &str) -> String {
+    let fits = |at: usize, c: char| {
+        let anywhere = c.is_alphabetic() || matches!(c, '_' | ':');
+        anywhere || (at > 0 && (c.is_ascii_digit() || matches!(c, '-' | '.')))
+    };
+    let replaced = |at: usize| if at == 0 { '_' } else { '.' };
+    text.chars().enumerate().map(|(at, c)| if fits(at, c) { c } else { replaced(at) }).collect()
+}
+
 impl Fake {
     pub fn new(cib: &Document) -> Fake {
-        Fake { doc: cib.clone(), adds_nodes: false, histories: HashMap::new(), duplicates: duplicates(cib) }
+        Fake {
+            doc: cib.clone(),
+            adds_nodes: false,
+            changed: false,
+            histories: HashMap::new(),
+            duplicates: duplicates(cib),
+        }
+    }
+
+    /// Counts the changes so far as one update of the CIB, if there are any: the reference writes each of
+    /// its changes to a file through the CIB manager's code.
+    pub fn commit(&mut self) {
+        if std::mem::take(&mut self.changed) {
+            self.raise("num_updates");
+        }
+    }
+
+    /// As [`Fake::commit`], for changes of the configuration.
+    fn commit_configuration(&mut self) {
+        if std::mem::take(&mut self.changed) {
+            self.raise("epoch");
+            let root = self.doc.root();
+            self.doc.set_attr(root, "num_updates", "0");
+        }
+    }
+
+    fn raise(&mut self, counter: &str) {
+        let root = self.doc.root();
+        let value = self.doc.attr(root, counter).and_then(parse_int).unwrap_or(0).saturating_add(1);
+        self.doc.set_attr(root, counter, &value.to_string());
+    }
+
+    /// Sets an attribute, and notes whether that changes anything.
+    pub fn set(&mut self, node: NodeId, name: &str, value: &str) {
+        if self.doc.attr(node, name) != Some(value) {
+            self.doc.set_attr(node, name, value);
+            self.changed = true;
+        }
     }
 
     fn section(&mut self, name: &str) -> NodeId {
@@ -102,7 +154,8 @@ impl Fake {
         let id = id.map_or_else(|| self.node_id(name), str::to_string);
         let found = by("id", &id);
         let state = found.unwrap_or_else(|| self.doc.append_with(status, "node_state", &[("id", &id)]));
-        self.doc.set_attr(state, "uname", name);
+        self.set(state, "uname", name);
+        self.commit();
         state
     }
 
@@ -115,6 +168,8 @@ impl Fake {
         let configuration = self.section("configuration");
         let nodes = self.entry(configuration, "nodes");
         self.doc.append_with(nodes, "node", &[("id", name), ("uname", name)]);
+        self.changed = true;
+        self.commit_configuration();
     }
 
     fn node_id(&self, name: &str) -> String {
@@ -123,39 +178,54 @@ impl Fake {
         node.and_then(|n| n.attr("id")).unwrap_or(name).to_string()
     }
 
-    /// Says that a node joined or left.
-    pub fn set_node(&mut self, name: &str, up: bool) -> NodeId {
+    /// Says what a node is in the ring, to the manager, and among the joined ones; and who says so.
+    fn set_state(&mut self, name: &str, [member, crmd, join]: [&str; 3], origin: &str) -> NodeId {
         let state = self.node_state(name, None);
-        let (member, crmd, join) =
-            if up { ("true", "online", "member") } else { ("false", "offline", "down") };
         for (attr, value) in [
             ("in_ccm", member),
             ("crmd", crmd),
             ("join", join),
             ("expected", join),
-            ("crm-debug-origin", ORIGIN),
+            ("crm-debug-origin", origin),
         ] {
-            self.doc.set_attr(state, attr, value);
+            self.set(state, attr, value);
         }
         state
     }
 
-    /// Says that a node was fenced, in the reference's words.
-    pub fn fence(&mut self, name: &str) {
-        let state = self.take_down(name);
-        self.doc.set_attr(state, "crm-debug-origin", "simulate_fencing_action");
+    /// Says that a node joined.
+    pub fn bring_up(&mut self, name: &str) {
+        self.set_state(name, ["true", "online", "member"], ORIGIN);
+        self.commit();
+    }
+
+    /// Says that a node is no member any more, though nobody expected that.
+    pub fn fail(&mut self, name: &str) {
+        self.set_state(name, ["false", "online", "member"], ORIGIN);
+        self.commit();
     }
 
     /// Says that a node left, and forgets what ran there.
-    pub fn take_down(&mut self, name: &str) -> NodeId {
-        let state = self.set_node(name, false);
+    pub fn take_down(&mut self, name: &str) {
+        self.forget(name, ORIGIN);
+    }
+
+    /// As [`Fake::take_down`], after the node was fenced.
+    pub fn fence(&mut self, name: &str) {
+        self.forget(name, FENCING);
+    }
+
+    fn forget(&mut self, name: &str, origin: &str) {
+        let state = self.set_state(name, ["false", "offline", "down"], origin);
+        self.commit();
         self.histories.remove(&state);
         for part in ["lrm", "transient_attributes"] {
             if let Some(part) = self.doc.child(state, part) {
                 self.doc.remove(part);
+                self.changed = true;
+                self.commit();
             }
         }
-        state
     }
 
     /// History of a resource on a node; made up if there is none.
@@ -189,6 +259,7 @@ impl Fake {
 
     /// Writes a result into a resource's history.
     pub fn record(&mut self, history: NodeId, outcome: &Outcome) {
+        self.changed = true;
         let task = match outcome.task.as_str() {
             "reload" | "reload-agent" => "start",
             task => task,
@@ -196,11 +267,6 @@ impl Fake {
         let param = |name: &str| outcome.params.get(name).map_or("", |v| &**v);
         let failed = outcome.exit != outcome.target && task != "notify";
         // As in the reference, migrations and what went well have none.
-        let reason = match task {
-            "migrate_to" | "migrate_from" => "",
-            _ if failed => outcome.reason,
-            _ => "",
-        };
         let key = op_key(&outcome.rsc, task, outcome.interval_ms);
         let ids = match task {
             "notify" => {
@@ -225,7 +291,7 @@ impl Fake {
             let known =
                 self.doc.element(history).children().find(|op| op.attr("id") == Some(&id)).map(Element::id);
             let op = known.unwrap_or_else(|| self.doc.append_with(history, "lrm_rsc_op", &[("id", &id)]));
-            self.fill(op, &key, task, (call, reason), outcome);
+            self.fill(op, &key, task, call, outcome);
         }
     }
 
@@ -256,10 +322,13 @@ impl Fake {
         }
     }
 
-    fn fill(&mut self, op: NodeId, key: &str, task: &str, (call, reason): (i64, &str), outcome: &Outcome) {
+    fn fill(&mut self, op: NodeId, key: &str, task: &str, call: i64, outcome: &Outcome) {
         let transition = format!("{call}:-1:{}:{FAKE_TRANSITION}", outcome.target);
         let exit = if task == "notify" { 0 } else { outcome.exit };
         let when = outcome.when_s.to_string();
+        // Only a failure has a reason.
+        let migration = matches!(task, "migrate_to" | "migrate_from");
+        let reason = if exit == outcome.target || migration { "" } else { outcome.reason };
         let values = [
             ("operation_key", key.to_string()),
             ("operation", task.to_string()),
@@ -280,7 +349,7 @@ impl Fake {
         for (name, value) in values {
             self.doc.set_attr(op, name, &value);
         }
-        if matches!(task, "migrate_to" | "migrate_from") {
+        if migration {
             for name in ["migrate_source", "migrate_target"] {
                 if let Some(value) = outcome.params.get(format!("CRM_meta_{name}").as_str()) {
                     self.doc.set_attr(op, name, value);
@@ -338,7 +407,7 @@ impl Fake {
             self.doc.set_attr(block, "id", &id);
         }
         let block_id = self.doc.attr(block, "id").unwrap_or("").to_string();
-        let pair_id = format!("{block_id}-{}", name.replace('#', "."));
+        let pair_id = xml_id(&format!("{block_id}-{name}"));
         let pairs = self.doc.element(block).children();
         let known = pairs.filter(|e| e.attr("id") == Some(&pair_id)).last().map(Element::id);
         let pair = known
@@ -352,7 +421,8 @@ impl Fake {
         let tickets = self.entry(status, "tickets");
         let known = self.doc.element(tickets).children().find(|t| t.attr("id") == Some(id)).map(Element::id);
         let ticket = known.unwrap_or_else(|| self.doc.append_with(tickets, "ticket_state", &[("id", id)]));
-        self.doc.set_attr(ticket, attr, if value { "true" } else { "false" });
+        self.set(ticket, attr, if value { "true" } else { "false" });
+        self.commit();
     }
 
     /// Sets a cluster option.
@@ -363,13 +433,14 @@ impl Fake {
         let known =
             pairs.filter(|e| e.name() == "nvpair").find(|e| e.attr("name") == Some(name)).map(Element::id);
         let pair = known.unwrap_or_else(|| {
-            let known = self.doc.element(config).children().find(|e| e.attr("id") == Some(OPTIONS));
+            let sets = self.doc.element(config).children_named("cluster_property_set");
+            let known = sets.filter(|set| set.attr("id") == Some(OPTIONS)).map(Element::id).next();
             let set = known
-                .map(Element::id)
                 .unwrap_or_else(|| self.doc.append_with(config, "cluster_property_set", &[("id", OPTIONS)]));
             let id = format!("{OPTIONS}-{name}");
             self.doc.append_with(set, "nvpair", &[("id", &id), ("name", name)])
         });
-        self.doc.set_attr(pair, "value", value);
+        self.set(pair, "value", value);
+        self.commit_configuration();
     }
 }

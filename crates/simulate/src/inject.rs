@@ -58,7 +58,8 @@ impl Injections {
         if let Some(quorum) = &self.quorum {
             out.push(Record::new("quorum", format!("Setting quorum: {quorum}"), &[("value", quorum)]));
             let root = cib.doc.root();
-            cib.doc.set_attr(root, "have-quorum", quorum);
+            cib.set(root, "have-quorum", quorum);
+            cib.commit();
         }
         if let Some(watchdog) = &self.watchdog {
             out.push(Record::new(
@@ -78,7 +79,7 @@ impl Injections {
         };
         for node in &self.node_up {
             say("Online", node, format!("Bringing node {node} online"));
-            cib.set_node(node, true);
+            cib.bring_up(node);
         }
         for node in &self.node_down {
             say("Offline", node, format!("Taking node {node} offline"));
@@ -86,8 +87,7 @@ impl Injections {
         }
         for node in &self.node_fail {
             say("Failing", node, format!("Failing node {node}"));
-            let state = cib.set_node(node, true);
-            cib.doc.set_attr(state, "in_ccm", "false");
+            cib.fail(node);
         }
         out
     }
@@ -140,6 +140,7 @@ fn inject_op(spec: &str, cib: &mut Fake, cluster: &Cluster, when_s: i64) -> Resu
         format!("Resource {name} not found in the status section of {id} (supply class and type to continue)")
     })?;
     cib.record(history, &outcome);
+    cib.commit();
     Ok(records)
 }
 

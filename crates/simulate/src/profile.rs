@@ -1,5 +1,6 @@
 //! Timing of decisions over a directory of CIBs.
 
+use crate::record::{Part, Record};
 use crate::sim::{self, Request};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,11 +8,12 @@ use std::sync::Arc;
 use std::time::Instant;
 use xml::Document;
 
-/// Decides on every `.xml` file of a directory, each as often as asked for; returns the timings.
+/// Decides on every `.xml` file of a directory, each as often as asked for; returns the timings, and what
+/// is wrong with files that are left out.
 ///
 /// # Errors
 /// When the directory cannot be read.
-pub fn profile(dir: &Path, repeat: u32, request: &Request) -> std::io::Result<String> {
+pub fn profile(dir: &Path, repeat: u32, request: &Request) -> std::io::Result<(Part, Vec<String>)> {
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
@@ -20,22 +22,31 @@ pub fn profile(dir: &Path, repeat: u32, request: &Request) -> std::io::Result<St
         }
     }
     files.sort();
-    let mut out = String::from("Timings:\n");
+    let (mut records, mut errors) = (Vec::new(), Vec::new());
     for file in files {
-        let Some(cib) = fs::read(&file).ok().and_then(|bytes| Document::parse_bytes(&bytes).ok()) else {
-            out += &format!("  * {} could not be read\n", file.display());
-            continue;
-        };
-        let cib = Arc::new(cib);
-        let (options, _) = sim::options(&cib, request);
+        let name = file.display().to_string();
         let start = Instant::now();
-        for _ in 0..repeat {
-            if let Err(error) = scheduler::schedule_shared(cib.clone(), &options) {
-                out += &format!("  * {}: {error}\n", file.display());
-                break;
-            }
+        match decide(&file, repeat, request) {
+            Ok(()) => records.push(record(&name, start.elapsed().as_secs_f64())),
+            Err(error) => errors.push(format!("{name}: {error}")),
         }
-        out += &format!("  * Testing {} ... {:.2} secs\n", file.display(), start.elapsed().as_secs_f64());
     }
-    Ok(out)
+    Ok((Part::List { title: "Timings", element: "timings", records }, errors))
+}
+
+fn record(name: &str, seconds: f64) -> Record {
+    let text = format!("Testing {name} ... {seconds:.2} secs");
+    Record::new("timing", text, &[("file", name), ("duration", &format!("{seconds:.6}"))])
+}
+
+fn decide(file: &Path, repeat: u32, request: &Request) -> Result<(), String> {
+    let bytes = fs::read(file).map_err(|e| e.to_string())?;
+    let mut cib = Document::parse_bytes(&bytes).map_err(|e| e.to_string())?;
+    cib::upgrade::for_decision(&mut cib).map_err(|e| e.to_string())?;
+    let cib = Arc::new(cib);
+    let (options, _) = sim::options(&cib, request);
+    for _ in 0..repeat {
+        scheduler::schedule_shared(cib.clone(), &options).map_err(|e| e.to_string())?;
+    }
+    Ok(())
 }

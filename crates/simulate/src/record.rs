@@ -28,10 +28,10 @@ impl Record {
 /// One part of a report.
 #[derive(Debug)]
 pub enum Part {
-    /// A line by itself, with no empty line around it; text only.
+    /// A line by itself; text only.
     Notice(Item),
-    /// A line by itself that is set apart from what follows; text only.
-    Remark(Item),
+    /// The same, but no empty line follows it.
+    Aside(Item),
     /// A list of records.
     List { title: &'static str, element: &'static str, records: Vec<Record> },
     /// Records without a title.
@@ -40,9 +40,20 @@ pub enum Part {
     Status { title: &'static str, element: &'static str, items: Vec<Item>, xml: Option<Document> },
 }
 
+impl Part {
+    /// The element that XML has for it, if it is one.
+    pub fn element(&self) -> &'static str {
+        match self {
+            Part::List { element, .. } | Part::Status { element, .. } => element,
+            Part::Bare(_) => "bare",
+            Part::Notice(_) | Part::Aside(_) => "",
+        }
+    }
+}
+
 /// Everything as text, with empty lines between the parts.
 pub fn text(parts: &[Part]) -> Vec<Item> {
-    let (mut out, mut printed) = (Vec::new(), false);
+    let (mut out, mut spaced) = (Vec::new(), false);
     for part in parts {
         // Notices among records stand at the margin.
         let line = |r: &Record| match r.element {
@@ -51,22 +62,23 @@ pub fn text(parts: &[Part]) -> Vec<Item> {
         };
         let lines = |records: &[Record]| records.iter().map(line).collect();
         let item = match part {
-            Part::Notice(item) => {
+            Part::Aside(item) => {
                 out.push(item.clone());
                 continue;
             }
+            Part::Notice(item) => item.clone(),
             Part::Bare(records) => {
+                out.extend(spaced.then_some(Item::Space));
                 out.extend::<Vec<Item>>(lines(records));
+                spaced = true;
                 continue;
             }
-            Part::Remark(item) => item.clone(),
             Part::List { title, records, .. } => Item::list(*title, lines(records)),
             Part::Status { title, items, .. } => Item::list(*title, items.clone()),
         };
-        if printed {
+        if std::mem::replace(&mut spaced, true) {
             out.push(Item::Space);
         }
-        printed = true;
         out.push(item);
     }
     out
@@ -76,7 +88,7 @@ pub fn text(parts: &[Part]) -> Vec<Item> {
 pub fn xml(parts: &[Part], doc: &mut Document, parent: NodeId) {
     for part in parts {
         match part {
-            Part::Notice(_) | Part::Remark(_) => {}
+            Part::Notice(_) | Part::Aside(_) => {}
             Part::Bare(records) => append(doc, parent, records.iter().collect()),
             Part::List { element, records, .. } => {
                 let list = doc.append(parent, element);

@@ -60,8 +60,10 @@ impl Request {
 #[derive(Debug, Default)]
 pub struct Run {
     pub parts: Vec<Part>,
-    /// For the standard error output.
+    /// For the standard error output, and for XML.
     pub errors: Vec<String>,
+    /// For the standard error output.
+    pub warnings: Vec<String>,
     /// The input with the changes.
     pub input: Option<Arc<Document>>,
     /// The input after the execution.
@@ -178,7 +180,7 @@ fn run_here(mut cib: Arc<Document>, request: &Request) -> Run {
         cluster = Some(Cluster::unpack_shared(cib.clone(), &opts));
     }
     if cib.attr(cib.root(), "validate-with") == Some("none") {
-        run.errors.push(NOT_VALIDATED.to_string());
+        run.warnings.push(NOT_VALIDATED.to_string());
     }
     run.announce(request, date.as_ref());
     if let Some(cluster) = cluster.as_mut() {
@@ -192,10 +194,12 @@ fn run_here(mut cib: Arc<Document>, request: &Request) -> Run {
         let mut fake = Fake::new(&cib);
         let (records, errors) = request.injections.apply(&mut fake, &before, request.now_s);
         run.errors.extend(errors);
-        if !request.quiet {
-            let (title, element) = ("Performing Requested Modifications", "modifications");
-            run.parts.push(Part::List { title, element, records });
-        }
+        let (title, element) = ("Performing Requested Modifications", "modifications");
+        run.parts.push(match request.quiet {
+            false => Part::List { title, element, records },
+            // It leaves an empty line before what follows.
+            true => Part::Notice(Item::List(None, Vec::new())),
+        });
         adds_nodes = fake.adds_nodes;
         cib = Arc::new(fake.doc);
     }
@@ -225,7 +229,7 @@ fn run_here(mut cib: Arc<Document>, request: &Request) -> Run {
 impl Run {
     fn announce(&mut self, request: &Request, line: Option<&String>) {
         if let Some(line) = line.filter(|_| !request.quiet) {
-            self.parts.push(Part::Notice(Item::Line(line.clone())));
+            self.parts.push(Part::Aside(Item::Line(line.clone())));
         }
     }
 
@@ -235,17 +239,17 @@ impl Run {
             std::mem::take(&mut cluster.lines).into_iter().partition(|line| matches!(line, Line::Info(_)));
         cluster.lines = rest;
         for line in notices.iter().filter(|_| !request.quiet) {
-            self.parts.push(Part::Notice(Item::Line(render::line(line))));
+            self.parts.push(Part::Aside(Item::Line(render::line(line))));
         }
     }
 
     fn current_status(&mut self, cluster: &mut Cluster, request: &Request) {
         if cluster.config.maintenance {
-            self.parts.extend(sections::maintenance(cluster).map(Part::Remark));
+            self.parts.extend(sections::maintenance(cluster).map(Part::Notice));
         }
         let (total, disabled, blocked) = sections::counts(cluster);
         if disabled > 0 || blocked > 0 {
-            self.parts.push(Part::Remark(Item::line(format!(
+            self.parts.push(Part::Notice(Item::line(format!(
                 "{disabled} of {total} resource instances DISABLED and {blocked} BLOCKED from further action due to failure"
             ))));
         }
@@ -282,6 +286,9 @@ impl Run {
             execute(&graph, cluster, &mut fake, &request.op_fail, request.now_s);
         self.errors.extend(errors);
         self.complete = complete;
+        if request.quiet {
+            self.parts.push(Part::Notice(Item::List(None, Vec::new())));
+        }
         let output = Arc::new(fake.doc);
         self.output = Some(output.clone());
         if request.quiet {

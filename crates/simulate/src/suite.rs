@@ -107,7 +107,7 @@ pub fn run_case(dir: &Path, name: &str) -> Outcome {
             return Outcome { name: name.to_string(), failures };
         }
     };
-    let errors: String = run.errors.iter().map(|e| format!("{e}\n")).collect();
+    let errors: String = run.warnings.iter().chain(&run.errors).map(|e| format!("{e}\n")).collect();
     check("summary", errors + &status::tree::text(&record::text(&run.parts)), plain);
     let (opts, _) = sim::options(&input, &request);
     if let Ok(decision) = schedule(&input, &opts) {

@@ -7,11 +7,8 @@ use scheduler::{ActIx, Action, Cluster, NodeIx, Role, RscIx, Variant, af, rf};
 /// Width of the longest word for a change.
 const CHANGE_WIDTH: usize = 8;
 
-/// Least width of the columns of names and of details.
+/// Least width of names, and of what happens to them.
 const LEAST_WIDTH: usize = 5;
-
-/// What a name that needs a wider column gets besides.
-const ROOM: usize = 2;
 
 /// One line on a resource, before its columns are aligned.
 struct Change {
@@ -30,7 +27,10 @@ pub fn summary(cluster: &Cluster) -> Vec<Record> {
     for rsc in &cluster.top {
         Changes { cluster, out: &mut changes }.resource(*rsc);
     }
-    let (ids, details) = widths(&changes);
+    // As the reference counts: each name that does not fit makes room for itself and two more.
+    let ids =
+        changes.iter().map(|c| c.rsc.len()).fold(LEAST_WIDTH, |w, len| if len > w { len + 2 } else { w });
+    let details = changes.iter().map(|c| c.details.len()).fold(LEAST_WIDTH, usize::max);
     records.extend(changes.into_iter().map(|c| {
         let space = if c.reason.is_empty() { "" } else { "  " };
         let (what, rsc, text, reason) = (c.what, &c.rsc, &c.details, &c.reason);
@@ -40,15 +40,6 @@ pub fn summary(cluster: &Cluster) -> Vec<Record> {
         Record { text, element: "rsc_action", attrs }
     }));
     records
-}
-
-/// Widths of the columns of names and of details, as the reference finds them: an id that does not fit
-/// gets some room, which later ones may use.
-fn widths(changes: &[Change]) -> (usize, usize) {
-    changes.iter().fold((LEAST_WIDTH, LEAST_WIDTH), |(ids, details), change| {
-        let ids = if change.rsc.len() > ids { change.rsc.len() + ROOM } else { ids };
-        (ids, details.max(change.details.len()))
-    })
 }
 
 fn node_line(cluster: &Cluster, action: ActIx) -> Option<Record> {

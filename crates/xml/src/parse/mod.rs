@@ -38,8 +38,24 @@ impl Document {
             position: error.valid_up_to() as u64,
             message: "bytes that are not UTF-8".into(),
         })?;
+        if let Some(position) = control_character(bytes) {
+            let message = "a control character that XML does not know".into();
+            return Err(XmlError::Malformed { position: position as u64, message });
+        }
         Document::parse(text)
     }
+}
+
+/// Where the first control character is that no XML may have: C programs that read what we pass on would
+/// stop at a zero. Looked for in blocks, which are gone through many bytes at a time.
+fn control_character(bytes: &[u8]) -> Option<usize> {
+    const BLOCK: usize = 4096;
+    let is_bad = |byte: u8| (byte < b' ') & (byte != b'\t') & (byte != b'\n') & (byte != b'\r');
+    let at =
+        bytes.chunks(BLOCK).position(|block| block.iter().fold(false, |bad, byte| bad | is_bad(*byte)))?;
+    let start = at.saturating_mul(BLOCK);
+    let inside = bytes.get(start..)?.iter().position(|byte| is_bad(*byte))?;
+    Some(start.saturating_add(inside))
 }
 
 /// Any document.
