@@ -196,6 +196,8 @@ impl Cfg {
             }
             3 => {
                 ctx.log(Level::Notice, SUBSYSTEM, format!("Config reload requested by node {sender}"));
+                // What nodes said before was about older keys.
+                self.change.ready.clear();
                 if sender != ctx.me {
                     self.reload_asker = None;
                 }
@@ -297,7 +299,9 @@ impl Cfg {
     /// The new keys of this node are ready to be used besides the old ones: tells everybody. Each node goes through
     /// the phases with its own messages, so that nobody depends on another one.
     pub(crate) fn begin_crypto_change(&mut self, ctx: &mut Ctx<'_>) {
-        self.change.is_prepared = true;
+        // A change before this one may not have come to its end.
+        let ready = std::mem::take(&mut self.change.ready);
+        self.change = CryptoChange { ready, is_prepared: true, ..CryptoChange::default() };
         send_crypto_phase(ctx, CRYPTO_ACTIVATE);
         self.advance_change(ctx);
     }

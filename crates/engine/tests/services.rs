@@ -311,6 +311,23 @@ fn an_older_configuration_ends_the_daemon() {
 }
 
 #[test]
+fn keys_that_change_again_before_everybody_is_ready_are_used_as_well() {
+    let mut bus = Bus::new(&[1, 2], &[]);
+    bus.configure(&[1, 2], &[&[1], &[2]]);
+    let activated = |bus: &Bus| {
+        let outputs = bus.outputs.get(&1).into_iter().flatten();
+        outputs.filter(|output| matches!(output, Output::ActivateKey)).count()
+    };
+    for change in 1..=3 {
+        // The other node never says that it is ready, so no change comes to its end.
+        bus.nodes.get_mut(&1).expect("a node").begin_crypto_change();
+        bus.drain(1);
+        bus.deliver(&[1, 2]);
+        assert_eq!(activated(&bus), change);
+    }
+}
+
+#[test]
 fn a_tracker_may_veto_the_shutdown() {
     let mut bus = Bus::new(&[1], &[]);
     bus.configure(&[1], &[]);
