@@ -110,10 +110,11 @@ impl Cmap {
         }
     }
 
-    pub(crate) fn sync_init(&mut self, map: &Map, trans: &[u32]) {
+    pub(crate) fn sync_init(&mut self, map: &Map, members: &[u32]) {
         self.own_version = map.number(CONFIG_VERSION).unwrap_or(0);
         self.highest_version = self.own_version;
-        self.alone = trans.is_empty();
+        // The first ring may have others in it already.
+        self.alone = members.len() < 2;
     }
 
     pub(crate) fn sync_send(&self, ctx: &mut Ctx<'_>) {

@@ -235,7 +235,7 @@ impl Engine {
     }
 
     fn start_services(&mut self, trans: &[u32], members: &[u32], ring: RingId) {
-        self.cmap.sync_init(&self.map, trans);
+        self.cmap.sync_init(&self.map, members);
         self.cpg.sync_init(trans, members, ring);
         self.quorum.sync_init(&mut ctx!(self), trans, members, ring);
         if let Some(votequorum) = &mut self.votequorum {

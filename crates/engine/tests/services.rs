@@ -298,16 +298,23 @@ fn cmap_sets_gets_iterates_and_tracks() {
 
 #[test]
 fn an_older_configuration_ends_the_daemon() {
-    let mut bus = Bus::new(&[1, 2], &[]);
-    for (id, version) in [(1, 7u64), (2, 8)] {
-        bus.nodes.get_mut(&id).expect("a node").set_key("totem.config_version", Value::from(version));
+    // They meet after each was alone, or form their first ring together.
+    for were_alone in [true, false] {
+        let mut bus = Bus::new(&[1, 2], &[]);
+        for (id, version) in [(1, 7u64), (2, 8)] {
+            bus.nodes.get_mut(&id).expect("a node").set_key("totem.config_version", Value::from(version));
+        }
+        if were_alone {
+            bus.configure(&[1], &[]);
+            bus.configure(&[2], &[]);
+            bus.configure(&[1, 2], &[&[1], &[2]]);
+        } else {
+            bus.configure(&[1, 2], &[]);
+        }
+        let stops = |bus: &Bus, id| bus.outputs[&id].contains(&Output::Shutdown);
+        assert!(stops(&bus, 1), "{were_alone}");
+        assert!(!stops(&bus, 2), "{were_alone}");
     }
-    bus.configure(&[1], &[]);
-    bus.configure(&[2], &[]);
-    bus.configure(&[1, 2], &[&[1], &[2]]);
-    let stops = |bus: &Bus, id| bus.outputs[&id].contains(&Output::Shutdown);
-    assert!(stops(&bus, 1));
-    assert!(!stops(&bus, 2));
 }
 
 #[test]
