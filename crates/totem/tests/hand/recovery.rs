@@ -1,0 +1,174 @@
+//! From the commit token to the new ring.
+
+use std::time::Duration;
+
+use totem::wire::{CommitEntry, OrfToken};
+use totem::{RingId, State};
+
+use crate::stage::{Hand, ME, NEXT, OLD, old};
+
+/// The ring after one that was not installed.
+const THIRD: RingId = RingId { rep: 1, seq: 40 };
+/// Past the token timeout of three nodes.
+const TOKEN_LOST: Duration = Duration::from_millis(3700);
+
+/// In RECOVERY for a ring of nodes 1 and 2, without node 3.
+fn recovering(mut hand: Hand, mine: CommitEntry, of_one: CommitEntry) -> Hand {
+    hand.agree(OLD.seq, &[1, ME], &[3]);
+    assert_eq!(hand.first_round(NEXT, &[(1, of_one), (ME, CommitEntry::default())]), mine);
+    hand.second_round(NEXT, &[(1, of_one), (ME, mine)]);
+    hand
+}
+
+/// Nobody came from the old ring with it, so nothing has to be told.
+fn quiet() -> Hand {
+    recovering(Hand::in_ring(), old(0), old(0))
+}
+
+#[test]
+fn a_ring_is_installed_at_the_second_visit_that_finds_everything_everywhere() {
+    let mut hand = quiet();
+    for visit in 1..=4 {
+        assert_eq!(hand.node.state(), State::Recovery, "before visit {visit}");
+        hand.visit(&hand.token(NEXT, 0, 0));
+    }
+    assert_eq!(hand.node.state(), State::Operational);
+}
+
+#[test]
+fn somebody_without_everything_makes_the_visits_count_anew() {
+    let mut hand = quiet();
+    // The end of the old messages is fixed at the second visit, with one message that we lack.
+    for _ in 0..4 {
+        hand.visit(&hand.token(NEXT, 1, 0));
+    }
+    hand.mcast(NEXT, 1, 1);
+    for aru in [1, 0, 1] {
+        hand.visit(&hand.token(NEXT, 1, aru));
+        assert_eq!(hand.node.state(), State::Recovery);
+    }
+    hand.visit(&hand.token(NEXT, 1, 1));
+    assert_eq!(hand.node.state(), State::Operational);
+}
+
+#[test]
+fn who_still_sends_old_messages_makes_the_visits_count_anew() {
+    let mut hand = quiet();
+    for busy in [false, false, false, true, false, false, false] {
+        let token = hand.token(NEXT, 0, 0);
+        hand.visit(&OrfToken { retrans_flg: u32::from(busy), ..token });
+        assert_eq!(hand.node.state(), State::Recovery);
+    }
+    hand.visit(&hand.token(NEXT, 0, 0));
+    assert_eq!(hand.node.state(), State::Operational);
+}
+
+/// A member of the old ring that lacks message 4 of 1 to 5.
+fn with_a_hole() -> Hand {
+    let mut hand = Hand::in_ring();
+    for seq in [1, 2, 3, 5] {
+        hand.mcast(OLD, 1, seq);
+    }
+    hand
+}
+
+fn hole() -> CommitEntry {
+    CommitEntry { received_flg: 0, ..old(3) }
+}
+
+/// Ways in which a recovery ends without a ring.
+const BREAKS: [fn(&mut Hand); 2] =
+    [|hand| hand.wait(TOKEN_LOST), |hand| hand.join(1, NEXT.seq, &[1, ME], &[3])];
+
+/// … and in which the member is alone after it.
+const ENDS: [fn(&mut Hand, u32); 2] = [
+    |hand, _| {
+        let now = hand.now;
+        (0..2).for_each(|_| hand.node.peer_unreachable(now, 1));
+        hand.settle();
+    },
+    |hand, received| {
+        while hand.node.state() == State::Recovery {
+            hand.visit(&OrfToken { aru_addr: ME, ..hand.token(NEXT, received + 1, received) });
+        }
+        assert_eq!(hand.own_join().failed, [ME, 3]);
+        // The one that it hears no more has not agreed, and then nobody else is there.
+        hand.wait(Duration::from_secs(9));
+    },
+];
+
+#[test]
+fn a_broken_recovery_leaves_the_position_in_the_old_ring() {
+    for (way, break_it) in BREAKS.into_iter().enumerate() {
+        // The messages of the recovery may look like any position in the old ring.
+        for received in 0..7 {
+            let mut hand = recovering(with_a_hole(), hole(), old(3));
+            (1..=received).for_each(|seq| hand.mcast(NEXT, 1, seq));
+            break_it(&mut hand);
+            assert_eq!(hand.node.state(), State::Gather, "way {way}");
+            hand.agree(NEXT.seq, &[1, ME], &[3]);
+            let members = [(1, old(3)), (ME, CommitEntry::default())];
+            assert_eq!(hand.first_round(THIRD, &members), hole(), "way {way}, {received} messages");
+        }
+    }
+}
+
+#[test]
+fn who_is_left_alone_in_a_recovery_knows_what_it_lacks() {
+    for (way, end) in ENDS.into_iter().enumerate() {
+        for received in 0..7 {
+            let mut hand = recovering(with_a_hole(), hole(), old(3));
+            (1..=received).for_each(|seq| hand.mcast(NEXT, 1, seq));
+            end(&mut hand, received);
+            assert_eq!(hand.memberships().last().unwrap(), &[ME], "way {way}, {received} messages");
+            // Message 5 is node 1's, and what that sent before it is lost.
+            assert_eq!(hand.messages(), [1, 2, 3], "way {way}, {received} messages");
+        }
+    }
+}
+
+#[test]
+fn who_lacks_nothing_says_so_after_a_broken_recovery_too() {
+    for received in 0..4 {
+        let mut hand = Hand::in_ring();
+        (1..=2).for_each(|seq| hand.mcast(OLD, 1, seq));
+        let mut hand = recovering(hand, old(2), old(2));
+        // The recovery itself has a hole.
+        hand.mcast(NEXT, 1, received + 2);
+        hand.wait(TOKEN_LOST);
+        hand.agree(NEXT.seq, &[1, ME], &[3]);
+        assert_eq!(hand.first_round(THIRD, &[(1, old(2)), (ME, CommitEntry::default())]), old(2));
+    }
+}
+
+#[test]
+fn what_we_lack_is_taken_from_the_recovery_and_delivered_in_its_place() {
+    let mut hand = recovering(with_a_hole(), hole(), old(5));
+    let sent = hand.visit(&hand.token(NEXT, 0, 0)).unwrap();
+    // Messages 4 and 5 may be lacking; we have 5.
+    assert_eq!((sent.seq, sent.retrans_flg), (1, 0), "sent at once, so nothing more to come");
+    hand.recovered(NEXT, 1, 2, (OLD, 1, 4));
+    hand.recovered(NEXT, 1, 3, (OLD, 1, 5));
+    for _ in 0..3 {
+        assert_eq!(hand.messages(), [1, 2, 3]);
+        hand.visit(&hand.token(NEXT, 3, 3));
+    }
+    assert_eq!(hand.node.state(), State::Operational);
+    assert_eq!(hand.messages(), [1, 2, 3, 4, 5]);
+    assert_eq!(hand.last_transition().members, [1, ME]);
+    assert_eq!(hand.last_transition().left, [3]);
+}
+
+#[test]
+fn messages_of_another_ring_in_a_recovery_are_left_out() {
+    let mut hand = recovering(with_a_hole(), hole(), old(5));
+    hand.recovered(NEXT, 1, 1, (RingId { rep: 7, seq: 8 }, 1, 4));
+    hand.recovered(NEXT, 1, 2, (OLD, 1, 5));
+    hand.visit(&hand.token(NEXT, 2, 2));
+    for _ in 0..3 {
+        hand.visit(&hand.token(NEXT, 3, 3));
+    }
+    assert_eq!(hand.node.state(), State::Operational);
+    // Nobody has message 4; what node 1 sent after it follows in the transitional configuration.
+    assert_eq!(hand.messages(), [1, 2, 3, 5]);
+}
