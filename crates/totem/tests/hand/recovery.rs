@@ -5,7 +5,7 @@ use std::time::Duration;
 use totem::wire::{CommitEntry, OrfToken};
 use totem::{RingId, State};
 
-use crate::stage::{Hand, ME, NEXT, OLD, old};
+use crate::stage::{FAIL_RECV, Hand, ME, NEXT, OLD, old};
 
 /// The ring after one that was not installed.
 const THIRD: RingId = RingId { rep: 1, seq: 40 };
@@ -88,7 +88,10 @@ const ENDS: [fn(&mut Hand, u32); 2] = [
         hand.settle();
     },
     |hand, received| {
-        while hand.node.state() == State::Recovery {
+        for _ in 0..2 * FAIL_RECV {
+            if hand.node.state() != State::Recovery {
+                break;
+            }
             hand.visit(&OrfToken { aru_addr: ME, ..hand.token(NEXT, received + 1, received) });
         }
         assert_eq!(hand.own_join().failed, [ME, 3]);
