@@ -1,12 +1,11 @@
 //! Our verdicts beside those of `corosync-vqsim`, which runs the reference's votequorum for each node
 //! of a simulated cluster: the same scripts of splits and joins, and after each step the same answers.
+//! The answers are recorded ([`answers`]), and asked for again where the program is there.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant as Clock};
+use std::process::Command;
+use std::time::Duration;
 
 use totem::{ByteOrder, Instant, RingId};
 
@@ -16,6 +15,13 @@ use crate::output::{Ctx, Output};
 use crate::quorum::Quorum;
 use crate::wire::View;
 
+mod answers;
+mod scripts;
+mod theirs;
+
+use scripts::{Random, fixed_scripts, random_script};
+use theirs::Theirs;
+
 const PARTITIONS: usize = 4;
 /// Window that has always passed before the next step.
 const SHORT_WINDOW_MS: u32 = 150;
@@ -24,6 +30,9 @@ const LONG_WINDOW_MS: u32 = 600_000;
 /// Scripts that run at once: the simulated nodes mostly sleep.
 const PARALLEL: usize = 24;
 const SEEDS: u64 = 300;
+/// Scripts whose answers are recorded, and what stands above them.
+const RECORDED_SEEDS: u64 = 900;
+const HEAD: &str = "# Answers of corosync-vqsim 3.1.7, written with VQSIM_RECORD (see vqsim.rs).\n";
 /// A difference counts if it shows again and again: once in ten thousand situations a simulated node
 /// is so late that it acts on what belongs to the step before, which our stage does not play.
 const ATTEMPTS: usize = 3;
@@ -108,6 +117,18 @@ impl Script {
             }
         }
         map
+    }
+
+    fn differs(&self, step: usize, seen: &Verdicts) -> String {
+        let told: Vec<String> = self.steps.iter().take(step).map(Step::line).collect();
+        format!(
+            "{} after step {step} ({}), options {:?}, votes {:?}: never seen here: {}",
+            self.name,
+            told.join("; "),
+            self.options,
+            self.votes,
+            answers::line(seen)
+        )
     }
 
     fn window_ms(&self) -> Option<u32> {
@@ -310,136 +331,10 @@ impl Stage {
     }
 }
 
-/// The reference's simulator as a child process.
-struct Theirs {
-    child: std::process::Child,
-    lines: Receiver<String>,
-    _directory: Directory,
-}
-
-/// A directory of its own: the simulator keeps the file of expected_votes_tracking where it runs.
-struct Directory(std::path::PathBuf);
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// What cannot be compared: a node of the simulator died.
-struct Crashed;
-
-impl Theirs {
-    fn start(script: &Script, number: usize) -> Option<Self> {
-        let path = std::env::temp_dir().join(format!("relevo-vqsim-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a temporary directory");
-        let directory = Directory(path);
-        // The simulator refuses names of more than seven characters.
-        std::fs::write(directory.0.join("v.conf"), script.config()).expect("writable");
-        let mut child = Command::new("corosync-vqsim")
-            .args(["-c", "v.conf"])
-            .current_dir(&directory.0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
-        let stdout = child.stdout.take().expect("piped");
-        let (sender, lines) = channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        Some(Self { child, lines, _directory: directory })
-    }
-
-    fn say(&mut self, line: &str) -> Result<(), Crashed> {
-        let stdin = self.child.stdin.as_mut().expect("piped");
-        writeln!(stdin, "{line}").and_then(|()| stdin.flush()).map_err(|_| Crashed)
-    }
-
-    /// Everything that the nodes say now: what is between the command's echo and the line about fencing.
-    fn show(&mut self) -> Result<Verdicts, Crashed> {
-        self.say("show")?;
-        let mut echoed = false;
-        let mut verdicts = Verdicts::new();
-        let end = Clock::now() + Duration::from_secs(10);
-        while let Ok(line) = self.lines.recv_timeout(end.saturating_duration_since(Clock::now())) {
-            if line.contains("exited on signal") {
-                return Err(Crashed);
-            }
-            echoed |= line.ends_with("> show");
-            if !echoed {
-                continue;
-            }
-            if line.contains("autofence:") {
-                return Ok(verdicts);
-            }
-            if let Some((id, verdict)) = parse_verdict(&line) {
-                verdicts.insert(id, verdict);
-            }
-        }
-        Err(Crashed)
-    }
-
-    /// Waits until the answers stay the same and are found possible, or until time is up.
-    fn settle(
-        &mut self,
-        at_least: Duration,
-        mut is_possible: impl FnMut(&Verdicts) -> bool,
-    ) -> Result<Result<(), Verdicts>, Crashed> {
-        const PATIENCE: Duration = Duration::from_secs(4);
-        const CONFIRM: Duration = Duration::from_millis(60);
-        std::thread::sleep(at_least + CONFIRM);
-        let end = Clock::now() + PATIENCE;
-        let mut seen = self.show()?;
-        loop {
-            std::thread::sleep(CONFIRM);
-            let again = self.show()?;
-            let is_steady = again == seen;
-            seen = again;
-            if is_steady && is_possible(&seen) {
-                return Ok(Ok(()));
-            }
-            if Clock::now() >= end {
-                return Ok(Err(seen));
-            }
-        }
-    }
-}
-
-impl Drop for Theirs {
-    fn drop(&mut self) {
-        // Its nodes end with it only if it is asked.
-        if let Some(mut stdin) = self.child.stdin.take() {
-            let _ = writeln!(stdin, "exit");
-        }
-        let end = Clock::now() + Duration::from_secs(2);
-        while matches!(self.child.try_wait(), Ok(None)) && Clock::now() < end {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// `0:3: q=1 ring=[1.c] nodes=[1 2 3]`, perhaps behind a prompt.
-fn parse_verdict(line: &str) -> Option<(u32, Verdict)> {
-    let (head, rest) = line.split_once(": q=")?;
-    let (partition, id) = head.rsplit(' ').next()?.split_once(':')?;
-    let quorate = rest.starts_with('1');
-    let (_, nodes) = rest.split_once("nodes=[")?;
-    let mut members: Vec<u32> =
-        nodes.trim_end_matches(']').split_whitespace().filter_map(|id| id.parse().ok()).collect();
-    members.sort_unstable();
-    Some((id.parse().ok()?, Verdict { partition: partition.parse().ok()?, quorate, members }))
-}
-
-/// Courses of events that one step keeps, and how many are tried at most to find one that fits.
+/// Courses of events that each step keeps, and how many are tried at most to find one that fits.
 const COURSES: usize = 96;
+/// So few are kept at first of a script whose answers are recorded.
+const COURSES_AT_FIRST: usize = 8;
 const TRIES: usize = 8000;
 
 /// Courses of events up to and including `step` that end as `seen`.
@@ -448,11 +343,12 @@ fn courses(
     before: &[Stage],
     step: Option<&Step>,
     seen: &Verdicts,
+    most: usize,
     random: &mut Random,
 ) -> Vec<Stage> {
     let mut fitting = Vec::new();
     for tried in 0..TRIES {
-        if fitting.len() >= COURSES || (tried > 4 * COURSES && !fitting.is_empty()) {
+        if fitting.len() >= most || (tried > 4 * most && !fitting.is_empty()) {
             break;
         }
         let stage = match step {
@@ -470,282 +366,125 @@ fn courses(
     fitting
 }
 
-/// Runs a script on both; None if the simulator's own nodes died on it.
-fn compare(script: &Script, number: usize) -> Option<Result<usize, String>> {
+/// Runs a script on both, and returns the answers; None if the simulator's own nodes died on it.
+fn compare(script: &Script, number: usize) -> Option<Result<Vec<Verdicts>, String>> {
     let mut theirs = Theirs::start(script, number)?;
     let mut random = Random(u64::try_from(number).expect("few"));
     let mut ours = Vec::new();
+    let mut answers = Vec::new();
     let window = script.window_ms().filter(|ms| *ms == SHORT_WINDOW_MS).unwrap_or(0);
     let window = Duration::from_millis(u64::from(window));
-    let mut told = String::new();
     for (index, step) in core::iter::once(None).chain(script.steps.iter().map(Some)).enumerate() {
         if let Some(step) = step {
             theirs.say(&step.line()).ok()?;
-            let _ = write!(told, "; {}", step.line());
         }
         let mut next = Vec::new();
         let outcome = theirs.settle(window, |seen| {
-            next = courses(script, &ours, step, seen, &mut random);
+            next = courses(script, &ours, step, seen, COURSES, &mut random);
             !next.is_empty()
         });
-        if let Err(seen) = outcome.ok()? {
-            return Some(Err(format!(
-                "{} after step {index} ({told}), options {:?}, votes {:?}: never seen here: {seen:?}",
-                script.name, script.options, script.votes
-            )));
+        match outcome.ok()? {
+            Ok(seen) => answers.push(seen),
+            Err(seen) => return Some(Err(script.differs(index, &seen))),
         }
         ours = next;
     }
-    Some(Ok(script.steps.len() + 1))
+    Some(Ok(answers))
 }
 
-fn fixed_scripts() -> Vec<Script> {
-    use Step::{Down, Join, Move, Up};
-    let split = |ids: &[u32]| Move(1, ids.to_vec());
-    vec![
-        Script::new("majority", 3, &[], vec![split(&[3]), Join(0, 1), split(&[1, 2]), Join(0, 1)]),
-        Script::new(
-            "two nodes",
-            2,
-            &[("two_node", "1")],
-            vec![split(&[2]), Join(0, 1), Down(1), Down(2), Up(0, 1), Up(0, 2), Down(1)],
-        ),
-        Script::new(
-            "two nodes without waiting",
-            2,
-            &[("two_node", "1"), ("wait_for_all", "0")],
-            vec![Down(1), Down(2), Up(0, 1), Up(1, 2), Join(0, 1)],
-        ),
-        Script::new(
-            "wait for all",
-            3,
-            &[("wait_for_all", "1")],
-            vec![Down(3), Down(2), Up(0, 2), Up(0, 3), split(&[1]), Join(0, 1)],
-        ),
-        Script::new(
-            "a waiting node meets one that does not wait",
-            4,
-            &[("wait_for_all", "1")],
-            vec![Down(4), Up(1, 4), Join(0, 1)],
-        ),
-        Script::new(
-            "tie, lowest",
-            4,
-            &[("auto_tie_breaker", "1")],
-            vec![split(&[1, 2]), Join(0, 1), split(&[3, 4]), Down(3), Join(0, 1)],
-        ),
-        Script::new(
-            "tie, highest",
-            4,
-            &[("auto_tie_breaker", "1"), ("auto_tie_breaker_node", "highest")],
-            vec![split(&[1, 2]), Join(0, 1), Down(4), split(&[1])],
-        ),
-        Script::new(
-            "tie, list",
-            4,
-            &[("auto_tie_breaker", "1"), ("auto_tie_breaker_node", "3 1")],
-            vec![split(&[1, 2]), Join(0, 1), split(&[1, 3]), Join(0, 1), Down(3), split(&[1])],
-        ),
-        Script::new(
-            "tie, odd, waits",
-            5,
-            &[("auto_tie_breaker", "1"), ("wait_for_all", "1")],
-            vec![split(&[1, 2]), Join(0, 1), Down(5), split(&[3, 4])],
-        ),
-        Script::new("tie, odd", 5, &[("auto_tie_breaker", "1")], vec![split(&[1, 2]), Join(0, 1)]),
-        Script::new(
-            "last man",
-            4,
-            &[
-                ("last_man_standing", "1"),
-                ("wait_for_all", "1"),
-                ("last_man_standing_window", &SHORT_WINDOW_MS.to_string()),
-            ],
-            vec![Down(4), Down(3), Down(2), Up(0, 2), Up(0, 3), Up(0, 4)],
-        ),
-        Script::new(
-            "last man with tie-breaker",
-            4,
-            &[
-                ("last_man_standing", "1"),
-                ("auto_tie_breaker", "1"),
-                ("last_man_standing_window", &SHORT_WINDOW_MS.to_string()),
-            ],
-            vec![Down(4), Down(3), Down(2), Up(0, 4)],
-        ),
-        Script::new(
-            "last man before the window",
-            5,
-            &[("last_man_standing", "1"), ("last_man_standing_window", &LONG_WINDOW_MS.to_string())],
-            vec![Down(5), Down(4), Down(3), Up(0, 5)],
-        ),
-        Script::new(
-            "more nodes than expected",
-            3,
-            &[("expected_votes_tracking", "1")],
-            vec![Up(0, 4), Up(0, 5), split(&[1, 2]), Join(0, 1), Down(5), Down(4), Down(3)],
-        ),
-        Script::new(
-            "downscale",
-            5,
-            &[("allow_downscale", "1")],
-            vec![Down(5), Down(4), Down(3), Up(0, 3), Up(0, 6)],
-        ),
-        Script::new(
-            "expected votes",
-            3,
-            &[("expected_votes", "5")],
-            vec![Down(3), Up(0, 3), Up(0, 4), Up(0, 5), Up(0, 6), Down(1), Down(2)],
-        ),
-    ]
-}
-
-/// Numbers from a seed (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let z = z ^ (z >> 31);
-        usize::try_from(z % u64::try_from(limit.max(1)).expect("small")).expect("small")
-    }
-
-    fn one_in(&mut self, chances: usize) -> bool {
-        self.below(chances) == 0
-    }
-}
-
-fn random_options(random: &mut Random, nodes: usize) -> Vec<(&'static str, String)> {
-    let mut options: Vec<(&'static str, String)> = Vec::new();
-    let mut on = |key, value: String| options.push((key, value));
-    let two_node = nodes == 2 && random.one_in(2);
-    if two_node {
-        on("two_node", "1".to_owned());
-    }
-    let waits = random.one_in(2);
-    if waits || random.one_in(3) {
-        on("wait_for_all", u8::from(waits).to_string());
-    }
-    let last_man = !two_node && random.one_in(3);
-    if !two_node && (nodes.is_multiple_of(2) || waits || !last_man) && random.one_in(2) {
-        on("auto_tie_breaker", "1".to_owned());
-        let chosen = match random.below(4) {
-            0 => Some("highest".to_owned()),
-            1 => Some(format!("{} {}", random.below(nodes) + 1, random.below(nodes) + 1)),
-            2 => Some("lowest".to_owned()),
-            _ => None,
-        };
-        if let Some(chosen) = chosen {
-            on("auto_tie_breaker_node", chosen);
+/// The same with answers that were recorded.
+fn compare_recorded(
+    script: &Script,
+    number: usize,
+    answers: &[Verdicts],
+    courses_kept: usize,
+) -> Result<(), String> {
+    assert_eq!(answers.len(), script.steps.len() + 1, "answers of {}", script.name);
+    let mut random = Random(u64::try_from(number).expect("few"));
+    let mut ours = Vec::new();
+    let steps = core::iter::once(None).chain(script.steps.iter().map(Some));
+    for (index, (step, seen)) in steps.zip(answers).enumerate() {
+        ours = courses(script, &ours, step, seen, courses_kept, &mut random);
+        if ours.is_empty() {
+            return Err(script.differs(index, seen));
         }
     }
-    if last_man {
-        let window_ms = if random.one_in(2) { SHORT_WINDOW_MS } else { LONG_WINDOW_MS };
-        on("last_man_standing", "1".to_owned());
-        on("last_man_standing_window", window_ms.to_string());
-    }
-    match random.below(5) {
-        0 => on("allow_downscale", "1".to_owned()),
-        1 => on("expected_votes_tracking", "1".to_owned()),
-        2 if !two_node => on("expected_votes", (nodes + random.below(3)).to_string()),
-        _ => {}
-    }
-    options
+    Ok(())
 }
 
-fn random_script(seed: u64) -> Script {
-    let mut random = Random(seed);
-    let nodes = 2 + random.below(6);
-    let options = random_options(&mut random, nodes);
-    let weighted = random.one_in(4) && !options.iter().any(|(key, _)| *key == "last_man_standing");
-    let votes = (0..nodes).map(|_| if weighted { u32::try_from(random.below(3)).expect("small") } else { 1 });
-    let votes = votes.collect();
-    let mut places: BTreeMap<u32, usize> = (1u32..).take(nodes).map(|id| (id, 0)).collect();
-    let mut steps = Vec::new();
-    let most = u32::try_from(nodes).expect("few") + 1;
-    while steps.len() < 8 {
-        let running: Vec<u32> = places.keys().copied().collect();
-        let step = match random.below(7) {
-            0 => {
-                let id = 1 + u32::try_from(random.below(usize::try_from(most).expect("few"))).expect("few");
-                if places.contains_key(&id) {
-                    continue;
-                }
-                let partition = random.below(2);
-                places.insert(id, partition);
-                Step::Up(partition, id)
-            }
-            1 if running.len() > 1 => {
-                let id = running[random.below(running.len())];
-                places.remove(&id);
-                Step::Down(id)
-            }
-            2 | 3 => {
-                let (into, from) = (random.below(3), random.below(3));
-                if into == from || !places.values().any(|place| *place == from) {
-                    continue;
-                }
-                places.values_mut().filter(|place| **place == from).for_each(|place| *place = into);
-                Step::Join(into, from)
-            }
-            _ => {
-                let partition = random.below(3);
-                let ids: Vec<u32> = running.iter().copied().filter(|_| random.one_in(2)).collect();
-                if ids.is_empty() {
-                    continue;
-                }
-                places.extend(ids.iter().map(|id| (*id, partition)));
-                Step::Move(partition, ids)
-            }
-        };
-        steps.push(step);
-    }
-    Script { name: format!("seed {seed}"), votes, options, steps }
+fn scripts(seeds: u64) -> Vec<Script> {
+    fixed_scripts().into_iter().chain((0..seeds).map(random_script)).collect()
 }
 
+/// Does something with every script, on several threads; the results in the scripts' order.
+fn on_all<T: Send>(scripts: &[Script], threads: usize, act: impl Fn(&Script, usize) -> T + Sync) -> Vec<T> {
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let results = std::sync::Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    let Some(script) = scripts.get(number) else { return };
+                    let result = act(script, number);
+                    results.lock().expect("no panic while it is held").insert(number, result);
+                }
+            });
+        }
+    });
+    results.into_inner().expect("no panic while it is held").into_values().collect()
+}
+
+#[test]
+fn verdicts_are_those_that_vqsim_gave() {
+    let answers = answers::recorded();
+    let scripts = scripts(RECORDED_SEEDS);
+    let left_out = scripts.iter().filter(|script| !answers.contains_key(&script.name)).count();
+    assert!(left_out * 50 < scripts.len(), "{left_out} scripts without an answer");
+    let threads = std::thread::available_parallelism().map_or(1, core::num::NonZero::get);
+    let results = on_all(&scripts, threads, |script, number| match answers.get(&script.name) {
+        Some(answers) => compare_recorded(script, number, answers, COURSES_AT_FIRST)
+            .or_else(|_| compare_recorded(script, number, answers, COURSES)),
+        None => Ok(()),
+    });
+    let differences: Vec<String> = results.into_iter().filter_map(Result::err).collect();
+    assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
+}
+
+/// `VQSIM_RECORD=FILE` asks about all scripts that are recorded and writes the answers down.
 #[test]
 fn verdicts_are_those_of_vqsim() {
     if Command::new("corosync-vqsim").arg("-h").output().is_err() {
         println!("LEFT OUT: corosync-vqsim is not installed (package corosync-vqsim)");
         return;
     }
-    let mut scripts = fixed_scripts();
-    let fixed = scripts.len();
-    scripts.extend((0..SEEDS).map(random_script));
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    let outcomes = std::sync::Mutex::new((Vec::new(), 0usize, 0usize));
-    std::thread::scope(|scope| {
-        for _ in 0..PARALLEL {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                    let Some(script) = scripts.get(number) else { return };
-                    let mut outcome = compare(script, number);
-                    for _ in 1..ATTEMPTS {
-                        if matches!(outcome, Some(Err(_))) {
-                            outcome = compare(script, number);
-                        }
-                    }
-                    let mut all = outcomes.lock().expect("no panic while it is held");
-                    match outcome {
-                        Some(Ok(steps)) => all.1 += steps,
-                        Some(Err(difference)) => all.0.push(difference),
-                        None => {
-                            println!("the simulator's own node died on {}", script.name);
-                            all.2 += 1;
-                        }
-                    }
-                }
-            });
-        }
+    let record = std::env::var_os("VQSIM_RECORD");
+    let scripts = scripts(if record.is_some() { RECORDED_SEEDS } else { SEEDS });
+    let outcomes = on_all(&scripts, PARALLEL, |script, number| {
+        let differs = |outcome: &Option<Result<_, _>>| matches!(outcome, Some(Err(_)));
+        let mut attempts = (0..ATTEMPTS).map(|_| compare(script, number));
+        attempts.find(|outcome| !differs(outcome)).unwrap_or_else(|| compare(script, number))
     });
-    let (differences, compared, crashed) = outcomes.into_inner().expect("no panic while it is held");
-    println!(
-        "{fixed} fixed and {SEEDS} random scripts, {compared} situations compared, {crashed} not comparable"
-    );
+    let (mut compared, mut crashed) = (0, 0);
+    let (mut differences, mut written) = (Vec::new(), String::from(HEAD));
+    for (script, outcome) in scripts.iter().zip(outcomes) {
+        match outcome {
+            Some(Ok(answers)) => {
+                compared += answers.len();
+                let _ = writeln!(written, "script {}", script.name);
+                answers.iter().for_each(|answer| written.push_str(&(answers::line(answer) + "\n")));
+            }
+            Some(Err(difference)) => differences.push(difference),
+            None => {
+                println!("the simulator's own node died on {}", script.name);
+                crashed += 1;
+            }
+        }
+    }
+    println!("{} scripts, {compared} situations compared, {crashed} not comparable", scripts.len());
     assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
     assert!(crashed * 10 < scripts.len(), "too many scripts could not be compared");
+    if let Some(path) = record {
+        std::fs::write(path, written).expect("a file that can be written");
+    }
 }
