@@ -196,8 +196,6 @@ impl Cfg {
             }
             3 => {
                 ctx.log(Level::Notice, SUBSYSTEM, format!("Config reload requested by node {sender}"));
-                // What nodes said before was about older keys.
-                self.change.ready.clear();
                 if sender != ctx.me {
                     self.reload_asker = None;
                 }

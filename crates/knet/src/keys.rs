@@ -14,6 +14,15 @@ pub(crate) enum Protection {
     Salted,
 }
 
+/// A packet without its protection.
+#[derive(Debug)]
+pub(crate) struct Opened<'a> {
+    pub(crate) bytes: Cow<'a, [u8]>,
+    pub(crate) protection: Protection,
+    /// It was protected as the newest configuration wants it.
+    pub(crate) is_newest: bool,
+}
+
 /// Keys in use and in waiting.
 #[derive(Debug)]
 pub(crate) struct KeyRing {
@@ -69,6 +78,11 @@ impl KeyRing {
         self.in_use = self.get(self.newest).map(|_| self.newest);
     }
 
+    /// There is a newer configuration than the one in use.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.in_use != self.get(self.newest).map(|_| self.newest)
+    }
+
     /// Forgets the older key, and with a newer one what is not protected at all.
     pub(crate) fn forget_old(&mut self) {
         if self.in_use.is_some_and(|slot| slot != self.newest) {
@@ -96,16 +110,24 @@ impl KeyRing {
     }
 
     /// Opens a packet; `None` if it is not authentic.
-    pub(crate) fn open<'a>(&self, bytes: &'a [u8]) -> Option<(Cow<'a, [u8]>, Protection)> {
+    pub(crate) fn open<'a>(&self, bytes: &'a [u8]) -> Option<Opened<'a>> {
         let first = self.in_use.unwrap_or(self.newest);
-        for crypto in [first, 1 - first].into_iter().filter_map(|slot| self.get(slot)) {
+        for slot in [first, 1 - first] {
+            let Some(crypto) = self.get(slot) else { continue };
             if let Some(plain) = crypto.open(bytes) {
                 let is_salted = crypto.overhead().salt > 0;
-                let protection = if is_salted { Protection::Salted } else { Protection::Signed };
-                return Some((Cow::Owned(plain), protection));
+                return Some(Opened {
+                    bytes: Cow::Owned(plain),
+                    protection: if is_salted { Protection::Salted } else { Protection::Signed },
+                    is_newest: slot == self.newest,
+                });
             }
         }
-        self.accepts_clear.then_some((Cow::Borrowed(bytes), Protection::None))
+        self.accepts_clear.then(|| Opened {
+            bytes: Cow::Borrowed(bytes),
+            protection: Protection::None,
+            is_newest: self.get(self.newest).is_none(),
+        })
     }
 
     /// An unpredictable number.
@@ -129,7 +151,7 @@ mod tests {
     }
 
     fn understands(receiver: &KeyRing, sender: &mut KeyRing) -> bool {
-        receiver.open(&sender.seal(b"hello".to_vec())).is_some_and(|(plain, _)| *plain == *b"hello")
+        receiver.open(&sender.seal(b"hello".to_vec())).is_some_and(|opened| *opened.bytes == *b"hello")
     }
 
     /// Both nodes pass through a change, one always a step ahead: they never lose each other.

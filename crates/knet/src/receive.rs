@@ -9,7 +9,7 @@ use totem::{Instant, Level};
 use crate::compress;
 use crate::event::{Content, Delivery};
 use crate::fragment::Outcome;
-use crate::keys::Protection;
+use crate::keys::{Opened, Protection};
 use crate::link::Change;
 use crate::state::{Knet, OWN_MARK, time_of};
 use crate::wire::{self, Beat, Data, Header, Packet};
@@ -29,7 +29,7 @@ impl Knet {
         if !self.config.any_source && !self.is_known(from) {
             return None;
         }
-        let (plain, protection) = self.keys.open(bytes)?;
+        let Opened { bytes: plain, protection, is_newest } = self.keys.open(bytes)?;
         let was_sealed = protection != Protection::None;
         if protection == Protection::Salted && !self.seen.is_new(bytes) {
             self.stats.rx_repeated_packets += 1;
@@ -37,6 +37,10 @@ impl Knet {
         }
         let (header, packet) = wire::decode(&plain).ok()?;
         let number = self.source_link(header.node, from, &packet)?;
+        if is_newest && self.keys.is_waiting() {
+            // Who uses the new key already may not understand the old one for long.
+            self.activate_key(now);
+        }
         let len = u64::try_from(plain.len()).unwrap_or(u64::MAX);
         match packet {
             Packet::Data(data) => {

@@ -153,7 +153,8 @@ impl Knet {
         self.keys.prepare(keys)
     }
 
-    /// Sends with the key that was prepared last, once all hosts have it.
+    /// Sends with the key that was prepared last. Call it once all hosts have it; the first packet of a known host
+    /// that is protected with it does the same.
     pub fn activate_key(&mut self, now: Instant) {
         let before = self.keys.overhead();
         self.keys.activate();

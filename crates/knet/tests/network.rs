@@ -355,6 +355,29 @@ fn keys_change_under_way() {
     assert_eq!(world.downs(1), 0);
 }
 
+/// A host that reads its new configuration late uses the new key when it hears it: the other one, like the
+/// reference, forgets the old key without waiting for anybody.
+#[test]
+fn a_late_host_follows_the_key_that_it_hears() {
+    for (before, after) in [(Some(1), Some(2)), (None, Some(2)), (Some(1), None)] {
+        let mut world = World::new(2, 1, Policy::Passive, |_| before.map(keys));
+        world.run(MS * 100);
+        let (now, after) = (world.now, after.map(keys));
+        let hasty = world.hosts.get_mut(&1).unwrap();
+        hasty.prepare_key(after.as_ref()).unwrap();
+        hasty.activate_key(now);
+        world.run(MS * 10);
+        world.hosts.get_mut(&2).unwrap().prepare_key(after.as_ref()).unwrap();
+        world.hosts.get_mut(&1).unwrap().forget_old_key();
+        world.send(1, Destination::Host(2), b"in the new key");
+        world.run(MS);
+        world.send(2, Destination::Host(1), b"understood");
+        world.run(MS * 500);
+        assert_eq!((world.got(2).len(), world.got(1).len()), (1, 1), "{before:?}");
+        assert_eq!((world.downs(1), world.downs(2)), (0, 0), "{before:?}");
+    }
+}
+
 /// Everything that was ever on the wire is sent again, whole, cut short, changed, and under other addresses:
 /// nothing is delivered a second time and no link suffers.
 #[test]

@@ -7,7 +7,7 @@ use sys::Ready;
 use totem::{Instant, Level, SendError};
 
 use super::start::{TOKEN_RELOAD, TOKEN_RING, TOKEN_SERVERS, TOKEN_SIGNALS, read_config, settings_of};
-use super::{Daemon, Exit, now};
+use super::{Daemon, Exit, Reread, now};
 use crate::ipc::ClientEvent;
 use crate::log::LogConfig;
 use crate::settings::{Settings, Transport};
@@ -17,6 +17,8 @@ const WAIT_MAX: Duration = Duration::from_secs(1);
 const NANOS_PER_MS: u64 = 1_000_000;
 /// How long the last messages of a leaving daemon may take.
 const LEAVE_LIMIT: Duration = Duration::from_millis(500);
+/// A configuration that is read within this time is taken over at once: other nodes use new keys right away.
+const RELOAD_PATIENCE: Duration = Duration::from_millis(10);
 /// Clients that are polled are looked at this often at least.
 const POLL_EVERY: Duration = Duration::from_millis(1);
 /// What a client that reads may have unread before the token waits for it: what comes next would only lie behind
@@ -327,7 +329,8 @@ impl Daemon {
 
     // ---- reload
 
-    /// Starts to read the configuration again. A second request meanwhile is answered by the same reading.
+    /// Reads the configuration again, in a thread in case that it takes long. A second request meanwhile is answered
+    /// by the same reading.
     fn reload(&mut self) {
         let (path, sender) = (self.config_file.clone(), self.reloader.sender.clone());
         let wake = std::sync::Arc::clone(&self.reloader.wake);
@@ -339,16 +342,22 @@ impl Daemon {
         };
         if let Err(error) = std::thread::Builder::new().name("reload".to_owned()).spawn(work) {
             self.engine.apply_reload(Err(format!("cannot start a thread: {error}")));
+        } else if let Ok(outcome) = self.reloader.receiver.recv_timeout(RELOAD_PATIENCE) {
+            self.take_reread(outcome);
         }
     }
 
     fn finish_reload(&mut self) {
         self.reloader.wake.clear();
         while let Ok(outcome) = self.reloader.receiver.try_recv() {
-            match outcome {
-                Ok((map, settings)) => self.take_over(map, settings, now()),
-                Err(error) => self.engine.apply_reload(Err(error.to_string())),
-            }
+            self.take_reread(outcome);
+        }
+    }
+
+    fn take_reread(&mut self, outcome: Reread) {
+        match outcome {
+            Ok((map, settings)) => self.take_over(map, settings, now()),
+            Err(error) => self.engine.apply_reload(Err(error.to_string())),
         }
     }
 
