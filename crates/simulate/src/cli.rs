@@ -398,7 +398,7 @@ fn load(source: &Source, live: Live<'_>) -> Result<Document, Failure> {
 
 /// The configuration in today's words, if it conforms to its schema.
 fn usable(mut cib: Document) -> Result<Document, Failure> {
-    if let Err(faults) = cib::schema::validate(&cib) {
+    if let Err(faults) = cib::schema::validate_upgradable(&cib) {
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         let message = format!("the configuration does not conform to its schema:\n  {}", faults.join("\n  "));
         return Err(Failure(ExitCode::CONFIG, message));

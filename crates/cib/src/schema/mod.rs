@@ -1,21 +1,24 @@
 //! Checks that a configuration has the shape that its schema asks for.
 //!
-//! The rules are a table ([`table`]): which attributes an element must and may have, which elements
-//! it may contain, which values an attribute may take. They describe the newest schema of the 3.x
-//! line; a CIB that names an older line is checked in today's words (after [`crate::upgrade`]), one
-//! that says `validate-with="none"` not at all. The status section is never checked.
+//! The rules are tables ([`table`]) of definitions ([`model::Definition`]): which attributes and
+//! children an element must and may have, alone and together, and which values an attribute may take
+//! ([`datatypes`]). They tell the lines 3.x and 4.0 apart. A CIB that names an older line is checked in
+//! today's words (after [`crate::upgrade`]), one that says `validate-with="none"` not at all. Ids must
+//! be unique and whatever is referred to must exist. The status section is never checked.
 
+mod check;
+mod datatypes;
+mod model;
 mod table;
 
-use std::collections::HashSet;
 use std::fmt;
 
 use base::CibError;
-use xml::{Document, Element};
+use xml::Document;
 
 use crate::upgrade::{self, Goal};
 
-use table::{Rule, Values, rule_for};
+use model::Line;
 
 /// Most faults reported for one document.
 pub const MAX_FAULTS: usize = 20;
@@ -36,67 +39,88 @@ impl fmt::Display for Fault {
 
 /// Which rules apply to a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Line {
+enum Rules {
     Unchecked,
     Older,
-    Current,
+    Of(Line),
 }
 
-fn line_of(schema: &str) -> Option<Line> {
+/// Lines of schemas, and the highest number in each.
+const NEWEST_OF_LINE: [(u32, u32); 5] = [(0, 9), (1, 3), (2, 10), (3, 10), (4, 0)];
+
+fn rules_of(schema: &str) -> Option<Rules> {
     if schema == "none" {
-        return Some(Line::Unchecked);
+        return Some(Rules::Unchecked);
     }
     if matches!(schema, "pacemaker-next" | "transitional-0.6") {
-        return Some(Line::Older);
+        return Some(Rules::Older);
     }
     let version = schema.strip_prefix("pacemaker-")?;
     let (major, minor) = version.split_once('.')?;
-    minor.parse::<u32>().ok()?;
-    match major.parse::<u32>().ok()? {
-        0..=2 => Some(Line::Older),
-        3 | 4 => Some(Line::Current),
-        _ => None,
+    let (major, minor) = (major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?);
+    if !NEWEST_OF_LINE.iter().any(|(line, newest)| *line == major && minor <= *newest) {
+        return None;
     }
+    Some(match major {
+        0..=2 => Rules::Older,
+        3 => Rules::Of(Line::Three),
+        _ => Rules::Of(Line::Four),
+    })
 }
 
 /// Whether `validate-with` may have this value.
 pub fn is_known(schema: &str) -> bool {
-    line_of(schema).is_some()
+    rules_of(schema).is_some()
 }
 
-/// Checks the configuration section.
+/// Checks a document against the schema that it names.
 ///
 /// # Errors
-/// Up to [`MAX_FAULTS`] faults, in document order.
+/// Up to [`MAX_FAULTS`] faults, in document order; references to what does not exist come last.
 pub fn validate(cib: &Document) -> Result<(), Vec<Fault>> {
-    let root = cib.root_element();
-    let schema = root.attr("validate-with").unwrap_or(base::CURRENT_SCHEMA);
-    let Some(line) = line_of(schema) else {
-        let message = format!("validate-with='{schema}' is not a schema that is known here");
-        return Err(vec![Fault { place: "/cib".into(), message }]);
-    };
-    if line == Line::Unchecked {
-        return Ok(());
-    }
+    let rules = declared(cib)?;
     // Older lines have words of their own: what they say in today's words must conform.
-    let faults = if line == Line::Older {
-        let mut today = cib.clone();
-        upgrade::transform(&mut today, Goal::V3);
-        faults(&today)
-    } else {
-        faults(cib)
+    let faults = match rules {
+        Rules::Unchecked => Vec::new(),
+        Rules::Older => {
+            let mut today = cib.clone();
+            upgrade::transform(&mut today, Goal::V3);
+            check::check(&today, Line::Three, &table::CIB)
+        }
+        Rules::Of(line) => check::check(cib, line, &table::CIB),
     };
     if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
 
-fn faults(cib: &Document) -> Vec<Fault> {
-    let root = cib.root_element();
-    let mut check = Check { cib, faults: Vec::new(), ids: HashSet::new() };
-    match root.child("configuration") {
-        Some(configuration) => check.element(configuration),
-        None => check.fault(root, "the configuration section is missing".into()),
+/// Checks a document against the schema that it names, or else against a later line: whoever moves
+/// configurations to the newest schema may start from any that fits (the reference does so before a
+/// decision).
+///
+/// # Errors
+/// The faults that [`validate`] finds.
+pub fn validate_upgradable(cib: &Document) -> Result<(), Vec<Fault>> {
+    let faults = match validate(cib) {
+        Ok(()) => return Ok(()),
+        Err(faults) => faults,
+    };
+    let later: &[Line] = match declared(cib)? {
+        Rules::Unchecked | Rules::Of(Line::Four) => &[],
+        Rules::Of(Line::Three) => &[Line::Four],
+        Rules::Older => &[Line::Three, Line::Four],
+    };
+    if later.iter().any(|line| check::check(cib, *line, &table::CIB).is_empty()) {
+        Ok(())
+    } else {
+        Err(faults)
     }
-    check.faults
+}
+
+fn declared(cib: &Document) -> Result<Rules, Vec<Fault>> {
+    let schema = cib.root_element().attr("validate-with").unwrap_or(base::CURRENT_SCHEMA);
+    rules_of(schema).ok_or_else(|| {
+        let message = format!("validate-with='{schema}' is not a schema that is known here");
+        vec![Fault { place: "/cib".into(), message }]
+    })
 }
 
 /// Moves a document to the newest schema that is stored; older lines are transformed
@@ -111,7 +135,7 @@ pub fn upgrade(cib: &mut Document) -> Result<(), CibError> {
     if schema == base::CURRENT_SCHEMA {
         return Err(CibError::SchemaUnchanged);
     }
-    if line_of(&schema).is_none() {
+    if rules_of(&schema).is_none() {
         return Err(CibError::TransformFailed);
     }
     let mut upgraded = cib.clone();
@@ -122,94 +146,13 @@ pub fn upgrade(cib: &mut Document) -> Result<(), CibError> {
     Ok(())
 }
 
-struct Check<'a> {
-    cib: &'a Document,
-    faults: Vec<Fault>,
-    ids: HashSet<&'a str>,
-}
-
-impl<'a> Check<'a> {
-    fn fault(&mut self, element: Element<'_>, message: String) {
-        if self.faults.len() < MAX_FAULTS {
-            self.faults.push(Fault { place: self.cib.xpath_of(element.id()), message });
-        }
-    }
-
-    fn element(&mut self, element: Element<'a>) {
-        self.identity(element);
-        let rule = rule_for(element.name());
-        if let Some(rule) = rule {
-            self.attributes(element, rule);
-        }
-        for child in element.children() {
-            if rule.is_some_and(|rule| !rule.children.contains(&child.name())) {
-                let message = format!("<{}> is not expected in <{}>", child.name(), element.name());
-                self.fault(child, message);
-                continue;
-            }
-            self.element(child);
-        }
-    }
-
-    fn identity(&mut self, element: Element<'a>) {
-        // These name something that is defined elsewhere; ids of nodes are a namespace of their own.
-        if matches!(element.name(), "resource_ref" | "obj_ref" | "role" | "node") {
-            return;
-        }
-        if let Some(id) = element.attr("id") {
-            if id.is_empty() {
-                self.fault(element, "the id is empty".into());
-            } else if !self.ids.insert(id) {
-                self.fault(element, format!("the id '{id}' is used twice"));
-            }
-        }
-    }
-
-    fn attributes(&mut self, element: Element<'a>, rule: &Rule) {
-        let by_reference = element.attr("id-ref").is_some() && rule.optional.contains(&"id-ref");
-        if !by_reference {
-            for name in rule.required.iter().filter(|name| element.attr(name).is_none()) {
-                self.fault(element, format!("<{}> needs the attribute '{name}'", element.name()));
-            }
-        }
-        for (name, value) in element.attrs() {
-            if !rule.required.contains(&name) && !rule.optional.contains(&name) {
-                self.fault(element, format!("<{}> has no attribute '{name}'", element.name()));
-            } else if let Some(allowed) =
-                rule.values.iter().find(|(n, _)| *n == name).map(|(_, allowed)| allowed)
-                && !fits(value, allowed)
-            {
-                self.fault(element, format!("'{value}' is not a value for '{name}': {allowed}"));
-            }
-        }
-        if element.name() == "primitive"
-            && element.attr("template").is_none()
-            && element.attr("class").is_none()
-        {
-            self.fault(element, "a <primitive> needs a class and a type, or a template".into());
-        }
-    }
-}
-
-fn fits(value: &str, allowed: &Values) -> bool {
-    match allowed {
-        Values::Words(words) => words.contains(&value),
-        Values::Score => value.parse::<base::Score>().is_ok(),
-        Values::Bool => matches!(
-            value.to_ascii_lowercase().as_str(),
-            "true" | "false" | "yes" | "no" | "on" | "off" | "1" | "0" | "y" | "n"
-        ),
-        Values::Count => !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn check(resources: &str) -> Result<(), Vec<Fault>> {
         let text = format!(
-            "<cib validate-with='pacemaker-3.9'><configuration><crm_config/><nodes/>\
+            "<cib validate-with='pacemaker-3.9' admin_epoch='0' epoch='1' num_updates='0'><configuration><crm_config/><nodes/>\
              <resources>{resources}</resources><constraints/></configuration></cib>"
         );
         validate(&Document::parse(&text).unwrap())
@@ -218,7 +161,7 @@ mod tests {
     #[test]
     fn faults_name_their_place() {
         let faults = check(
-            "<primitive id='p' class='ocf' type='x'><operations><op id='o' name='m'/></operations></primitive>",
+            "<primitive id='p' class='lsb' type='x'><operations><op id='o' name='m'/></operations></primitive>",
         );
         let faults = faults.unwrap_err();
         assert_eq!(faults.len(), 1);
@@ -230,14 +173,71 @@ mod tests {
 
     #[test]
     fn references_may_repeat_ids_and_definitions_may_not() {
-        let reference = "<primitive id='p' class='lsb' type='x'/>\
-            <primitive id='q' class='lsb' type='x'><meta_attributes id-ref='m'/></primitive>";
+        let reference = "<primitive id='p' class='lsb' type='x'><meta_attributes id='m'/></primitive>\
+            <primitive id='q' class='lsb' type='x'><meta_attributes id-ref='m'/></primitive>\
+            <primitive id='r' class='lsb' type='x'><meta_attributes id-ref='m'/></primitive>";
         assert_eq!(check(reference), Ok(()));
-        assert!(
-            check("<primitive id='p' class='lsb' type='x'/><primitive id='p' class='lsb' type='x'/>")
-                .is_err()
+        let faults = check(&reference.replace("id='m'", "id='n'")).unwrap_err();
+        assert_eq!(faults.len(), 2);
+        assert_eq!(
+            faults[0].to_string(),
+            "/cib/configuration/resources/primitive[@id='q']/meta_attributes: id-ref='m' names nothing in the configuration"
         );
-        assert!(check("<primitive id='p'/>").is_err());
+        let twice = check(&reference.replace("id='q'", "id='p'")).unwrap_err();
+        assert_eq!(twice[0].message, "the id 'p' is used twice");
+    }
+
+    #[test]
+    fn faults_say_what_would_be_right() {
+        let message = |resources: &str| check(resources).unwrap_err()[0].message.clone();
+        assert_eq!(message("<primitive id='p'/>"), "<primitive> needs the attribute 'template'");
+        assert_eq!(message("<group id='g'/>"), "<group> needs <primitive> inside");
+        assert_eq!(message("<clone id='c'/>"), "<clone> needs <primitive> or <group> inside");
+        assert_eq!(
+            message("<primitive id='p' class='lsb' provider='x' type='y'/>"),
+            "<primitive> has no attribute 'provider' beside class='lsb'"
+        );
+        assert_eq!(
+            message("<primitive id='p' class='bad' type='y'/>"),
+            "'bad' is not a value for 'class': one of ocf, lsb, heartbeat, stonith, service, systemd, upstart, nagios"
+        );
+        assert_eq!(
+            message("<bundle id='b'><docker image='i'/><podman image='i'/></bundle>"),
+            "<bundle> may have only one <docker>, <podman> or <rkt> inside"
+        );
+        assert_eq!(
+            message("<primitive id='p' class='lsb' type='y'>text</primitive>"),
+            "text is not expected in <primitive>"
+        );
+    }
+
+    #[test]
+    fn no_attribute_and_no_child_belongs_to_two_groups() {
+        let mut seen = Vec::new();
+        let mut next = vec![&table::CIB];
+        while let Some(definition) = next.pop() {
+            if seen.iter().any(|it| std::ptr::eq(*it, definition)) {
+                continue;
+            }
+            seen.push(definition);
+            let mut owner = std::collections::HashMap::new();
+            for (group, shapes) in definition.groups.iter().enumerate() {
+                let shapes = shapes.iter();
+                let names =
+                    shapes.clone().flat_map(|shape| shape.attributes).map(|it| format!("@{}", it.name));
+                let inner = || shapes.clone().flat_map(|shape| shape.parts).flat_map(|part| part.elements);
+                next.extend(inner());
+                for name in names.chain(inner().map(|it| it.name.to_string())) {
+                    assert_eq!(
+                        *owner.entry(name.clone()).or_insert(group),
+                        group,
+                        "{}: {name}",
+                        definition.name
+                    );
+                }
+            }
+        }
+        assert!(seen.len() > 70, "{} definitions", seen.len());
     }
 
     /// Every configuration of the shared suite that says it conforms to 3.x does so here.
@@ -253,7 +253,7 @@ mod tests {
         for file in files {
             let path = file.unwrap().path();
             let Ok(cib) = Document::parse(&std::fs::read_to_string(&path).unwrap()) else { continue };
-            if true && let Err(faults) = validate(&cib) {
+            if let Err(faults) = validate(&cib) {
                 wrong.push(format!("{}: {}", path.display(), faults[0]));
             }
         }
