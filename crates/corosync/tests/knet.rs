@@ -237,4 +237,29 @@ fn the_status_tools_agree() {
             .collect()
     };
     assert_eq!(keys(1), keys(2));
+    for node in ring.nodes() {
+        times_are_plausible(&ring.tool(node, "corosync-cmapctl", "-m stats"), node);
+    }
+}
+
+/// Both engines tell times of encryption in nanoseconds, and where nothing was measured the same.
+fn times_are_plausible(stats: &str, node: usize) {
+    const SECOND_NS: u64 = 1_000_000_000;
+    let value = |key: &str| -> u64 {
+        let prefix = format!("stats.knet.handle.{key} ");
+        let line = stats.lines().find(|line| line.starts_with(&prefix)).unwrap_or_default();
+        line.rsplit(' ')
+            .next()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_else(|| panic!("{node}: {key}: {line}"))
+    };
+    for direction in ["tx", "rx"] {
+        let [min, ave, max] = ["min", "ave", "max"].map(|of| value(&format!("{direction}_crypt_time_{of}")));
+        assert!(0 < min && min <= ave && ave <= max && max < SECOND_NS, "node {node}: {min} {ave} {max}");
+        let unused = ["min", "ave", "max"].map(|of| value(&format!("{direction}_compress_time_{of}")));
+        assert_eq!(unused, [u64::MAX, 0, 0], "node {node}");
+    }
+    let (packets, overhead) = (value("tx_crypt_packets"), value("tx_crypt_byte_overhead"));
+    // A hash, padding to whole blocks, and in our count the salt.
+    assert!((16..=96).contains(&(overhead / packets)), "node {node}: {overhead} of {packets}");
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use totem::Instant;
 
+use crate::stopwatch::Times;
+
 /// Who gets a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Destination {
@@ -114,6 +116,10 @@ pub struct Stats {
     pub rx_refused_packets: u64,
     /// Encrypted datagrams that had arrived before: copies sent on lossy links, or old ones sent again.
     pub rx_repeated_packets: u64,
+    pub tx_compress_time: Times,
+    pub rx_compress_time: Times,
+    pub tx_crypt_time: Times,
+    pub rx_crypt_time: Times,
 }
 
 /// What is wrong with a link that is down.

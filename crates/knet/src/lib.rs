@@ -20,6 +20,7 @@ mod mtu;
 mod receive;
 mod seen;
 mod state;
+mod stopwatch;
 mod window;
 pub mod wire;
 
@@ -32,3 +33,4 @@ pub use event::{
     Content, Delivery, Destination, Event, Fault, LinkStats, LinkStatus, SendFailure, Stats, Transmit,
 };
 pub use state::{Knet, SendError};
+pub use stopwatch::{Stopwatch, Times, no_stopwatch};

@@ -29,7 +29,9 @@ impl Knet {
         if !self.config.any_source && !self.is_known(from) {
             return None;
         }
+        let start_ns = (self.stopwatch)();
         let Opened { bytes: plain, protection, is_newest } = self.keys.open(bytes)?;
+        let opening_ns = (self.stopwatch)().saturating_sub(start_ns);
         let was_sealed = protection != Protection::None;
         if protection == Protection::Salted && !self.seen.is_new(bytes) {
             self.stats.rx_repeated_packets += 1;
@@ -46,6 +48,7 @@ impl Knet {
             Packet::Data(data) => {
                 if was_sealed {
                     self.stats.rx_crypt_packets += 1;
+                    self.stats.rx_crypt_time.note(opening_ns);
                 }
                 let link = self.link(header.node, number)?;
                 link.stats.rx_data_packets += 1;
@@ -165,7 +168,8 @@ impl Knet {
         let message = if data.compress == 0 {
             message
         } else {
-            let Some(original) = compress::unpack(data.compress, &message) else {
+            let unpack = || compress::unpack(data.compress, &message);
+            let Some(original) = self.stats.rx_compress_time.measure(self.stopwatch, unpack) else {
                 let method = data.compress;
                 self.note(
                     Level::Error,

@@ -16,6 +16,7 @@ use crate::keys::KeyRing;
 use crate::link::{Change, Link};
 use crate::mtu::Step;
 use crate::seen::Seen;
+use crate::stopwatch::{Stopwatch, no_stopwatch};
 use crate::wire::{self, Beat, Data, FRAGMENTS_MAX, Header, MESSAGE_MAX, Packet};
 
 /// Data packets between two pings that carry the sequence to everybody.
@@ -68,6 +69,7 @@ pub struct Knet {
     /// Bytes that may go into copies now, and when that was reckoned.
     spare_bytes: usize,
     spare_at: Instant,
+    pub(crate) stopwatch: Stopwatch,
 }
 
 impl Knet {
@@ -95,9 +97,15 @@ impl Knet {
             data_mtu: 0,
             spare_bytes: SPARE_BYTES_MAX,
             spare_at: now,
+            stopwatch: no_stopwatch,
         };
         knet.reconfigure(now, config);
         Ok(knet)
+    }
+
+    /// Has the times of encryption and compression measured.
+    pub fn set_stopwatch(&mut self, stopwatch: Stopwatch) {
+        self.stopwatch = stopwatch;
     }
 
     /// Takes over a new configuration. Links that are in both keep their state; one whose address changed starts
@@ -192,7 +200,7 @@ impl Knet {
         if targets.is_empty() {
             return Err(SendError::Unreachable);
         }
-        let packed = self.config.compression.and_then(|compression| compression.pack(message));
+        let packed = self.pack(message);
         self.count_compression(message.len(), packed.as_ref().map(Vec::len));
         let compress = match (&packed, self.config.compression) {
             (Some(_), Some(compression)) => compression.method as u8,
@@ -262,6 +270,16 @@ impl Knet {
             .collect()
     }
 
+    fn pack(&mut self, message: &[u8]) -> Option<Vec<u8>> {
+        let compression = self.config.compression?;
+        let start_ns = (self.stopwatch)();
+        let packed = compression.pack(message);
+        if packed.is_some() {
+            self.stats.tx_compress_time.note((self.stopwatch)().saturating_sub(start_ns));
+        }
+        packed
+    }
+
     fn count_compression(&mut self, before: usize, after: Option<usize>) {
         if self.config.compression.is_none() {
             return;
@@ -295,8 +313,13 @@ impl Knet {
             return plain.into();
         }
         let before = plain.len();
-        let sealed = self.keys.seal(plain);
-        if matches!(packet, Packet::Data(_)) {
+        let is_data = matches!(packet, Packet::Data(_));
+        let sealed = if is_data {
+            self.stats.tx_crypt_time.measure(self.stopwatch, || self.keys.seal(plain))
+        } else {
+            self.keys.seal(plain)
+        };
+        if is_data {
             self.stats.tx_crypt_packets += 1;
             let grown = sealed.len().saturating_sub(before);
             self.stats.tx_crypt_byte_overhead += u64::try_from(grown).unwrap_or(0);

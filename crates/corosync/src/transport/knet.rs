@@ -63,7 +63,8 @@ impl Links {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
         let config = knet.core_config(settings.nodeid, &settings.nodes, settings.block_unlisted);
-        let core = Knet::new(config, knet.keys.as_ref(), seed, now)?;
+        let mut core = Knet::new(config, knet.keys.as_ref(), seed, now)?;
+        core.set_stopwatch(sys::clock::monotonic_ns);
         let mut links = Self {
             core,
             ends: BTreeMap::new(),

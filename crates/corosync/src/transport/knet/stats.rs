@@ -110,7 +110,7 @@ fn add_own(own: u32, values: &mut BTreeMap<String, Value>) {
     values.insert(format!("{prefix}.connected"), Value::from(1u8));
 }
 
-/// Times are not measured: they are 0.
+/// Times are in nanoseconds.
 fn add_handle(core: &Knet, values: &mut BTreeMap<String, Value>) {
     let stats = core.stats();
     for (name, value) in [
@@ -118,23 +118,23 @@ fn add_handle(core: &Knet, values: &mut BTreeMap<String, Value>) {
         ("tx_compressed_packets", stats.tx_compressed_packets),
         ("tx_compressed_original_bytes", stats.tx_compressed_original_bytes),
         ("tx_compressed_size_bytes", stats.tx_compressed_size_bytes),
-        ("tx_compress_time_min", 0),
-        ("tx_compress_time_max", 0),
-        ("tx_compress_time_ave", 0),
+        ("tx_compress_time_min", stats.tx_compress_time.min_ns),
+        ("tx_compress_time_max", stats.tx_compress_time.max_ns),
+        ("tx_compress_time_ave", stats.tx_compress_time.average_ns()),
         ("rx_compressed_packets", stats.rx_compressed_packets),
         ("rx_compressed_original_bytes", stats.rx_compressed_original_bytes),
         ("rx_compressed_size_bytes", stats.rx_compressed_size_bytes),
-        ("rx_compress_time_min", 0),
-        ("rx_compress_time_max", 0),
-        ("rx_compress_time_ave", 0),
-        ("tx_crypt_time_min", 0),
-        ("tx_crypt_time_max", 0),
-        ("tx_crypt_time_ave", 0),
+        ("rx_compress_time_min", stats.rx_compress_time.min_ns),
+        ("rx_compress_time_max", stats.rx_compress_time.max_ns),
+        ("rx_compress_time_ave", stats.rx_compress_time.average_ns()),
+        ("tx_crypt_time_min", stats.tx_crypt_time.min_ns),
+        ("tx_crypt_time_max", stats.tx_crypt_time.max_ns),
+        ("tx_crypt_time_ave", stats.tx_crypt_time.average_ns()),
         ("tx_crypt_byte_overhead", stats.tx_crypt_byte_overhead),
         ("tx_crypt_packets", stats.tx_crypt_packets),
-        ("rx_crypt_time_min", 0),
-        ("rx_crypt_time_max", 0),
-        ("rx_crypt_time_ave", 0),
+        ("rx_crypt_time_min", stats.rx_crypt_time.min_ns),
+        ("rx_crypt_time_max", stats.rx_crypt_time.max_ns),
+        ("rx_crypt_time_ave", stats.rx_crypt_time.average_ns()),
         ("rx_crypt_packets", stats.rx_crypt_packets),
         // Ours: what a stranger or a wrong key sends.
         ("rx_refused_packets", stats.rx_refused_packets),
