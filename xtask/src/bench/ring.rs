@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::table::{Row, Table};
-use hosts::Ring;
+use hosts::{Beside, PACE, Ring};
 
 const ENGINES: [&str; 2] = ["corosync", "/usr/sbin/corosync"];
 
@@ -112,11 +112,12 @@ impl Bench {
         let name = carrier.name;
         let floods = floods(name, 2);
         let rest = format!("{name}, round trip at rest, ms");
-        let loaded = format!("{name}, round trip under load, ms");
+        let paced = format!("{name}, round trip beside {PACE} messages/s of 1 KiB, ms");
+        let loaded = format!("{name}, round trip beside as many as the engine takes, ms");
         let cost = format!("{name}, processor at rest, %");
         let memory = format!("{name}, memory, MB");
         let killed = format!("{name}, engine killed until the new membership, ms");
-        let single = [&rest, &loaded, &cost, &memory, &killed];
+        let single = [&rest, &paced, &loaded, &cost, &memory, &killed];
         if !floods.iter().any(|(what, _)| self.wants(what)) && !single.iter().any(|what| self.wants(what)) {
             return Ok(());
         }
@@ -124,9 +125,9 @@ impl Bench {
         for (what, size) in floods {
             self.flood(what, size, &rings)?;
         }
-        for (what, is_loaded) in [(rest, false), (loaded, true)] {
+        for (what, beside) in [(rest, Beside::Nothing), (paced, Beside::Paced), (loaded, Beside::Flood)] {
             if self.wants(&what) {
-                let times = both([0, 1].map(|at| rings[at].latency(is_loaded)))?;
+                let times = both([0, 1].map(|at| rings[at].latency(beside)))?;
                 self.add(what, false, times);
             }
         }

@@ -1,6 +1,8 @@
 //! Decides random clusters and compares with the reference's crm_simulate.
 
-use simulate::random::{Pool, Reference, Step, Verdict, history, inputs, installed, minimise, own_history};
+use simulate::random::{
+    Answer, Pool, REFUSED, Reference, Step, Verdict, history, inputs, installed, minimise, own_history,
+};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use xml::Document;
@@ -162,11 +164,14 @@ fn record(args: &Args, starts: &Starts, reference: &Reference) -> String {
         for start in starts.of(seed) {
             let start = start.map(|(_, start)| start);
             let done = own_history(seed, start, args.steps, |number, cib, events, ours| {
-                if let Ok((theirs, _)) = reference.run(cib, events) {
-                    out += &format!("{seed}-{number} {}\n", theirs.digests());
-                    if theirs.digests() != ours.digests() {
-                        println!("DIFFERENT {seed}-{number}");
-                    }
+                let theirs = match reference.run(cib, events).map_err(|verdict| *verdict) {
+                    Ok((theirs, _)) => theirs.digests(),
+                    Err(Verdict::Refused(_)) => REFUSED.to_string(),
+                    Err(_) => return,
+                };
+                out += &format!("{seed}-{number} {theirs}\n");
+                if ours.map_or_else(|_| REFUSED.to_string(), Answer::digests) != theirs {
+                    println!("DIFFERENT {seed}-{number}");
                 }
             });
             if let Err(error) = done {

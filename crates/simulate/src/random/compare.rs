@@ -144,11 +144,17 @@ impl Reference {
     }
 }
 
+/// What is recorded for an input that is refused.
+pub const REFUSED: &str = "refused";
+
 /// Our answer, and the document after the pretended execution.
 ///
 /// # Errors
-/// When there is no decision.
+/// When the configuration does not conform to its schema, or there is no decision.
 pub fn ours(cib: &Document, events: &Events) -> Result<(Answer, Option<Document>), String> {
+    if let Err(faults) = cib::schema::validate_upgradable(cib) {
+        return Err(faults.first().map(ToString::to_string).unwrap_or_default());
+    }
     let request = Request {
         injections: events.injections.clone(),
         op_fail: events.op_fail.clone(),
@@ -172,11 +178,17 @@ fn sorted(text: &str) -> Vec<String> {
 
 /// Compares the answers to one question.
 pub fn compare(reference: &Reference, cib: &Document, events: &Events) -> Verdict {
+    let ours = ours(cib, events);
     let (theirs, next) = match reference.run(cib, events) {
         Ok(theirs) => theirs,
-        Err(verdict) => return *verdict,
+        Err(verdict) => {
+            return match *verdict {
+                Verdict::Refused(why) if ours.is_ok() => Verdict::Different(vec![("acceptance", why)], None),
+                other => other,
+            };
+        }
     };
-    let ours = match ours(cib, events) {
+    let ours = match ours {
         Ok((ours, _)) => ours,
         Err(error) => return Verdict::Different(vec![("refusal", error)], next),
     };

@@ -15,7 +15,7 @@ mod resources;
 mod rules;
 mod status;
 
-pub use compare::{Answer, Reference, Verdict, compare, installed};
+pub use compare::{Answer, REFUSED, Reference, Verdict, compare, installed};
 pub use config::cib;
 pub use evolve::Events;
 pub use minimise::minimise;
@@ -70,20 +70,20 @@ pub fn history(
 }
 
 /// Goes through the history of a seed by our own pretended executions, so that it is the same
-/// wherever it is done; hands over each question with our answer. It starts with a random
-/// configuration, or with the one given.
+/// wherever it is done; hands over each question with our answer, or why we refuse it. It starts with
+/// a random configuration, or with the one given.
 ///
 /// # Errors
-/// When the seed's configuration is no XML, or there is no decision.
+/// When the seed's configuration is no XML.
 pub fn own_history(
     seed: u64,
     start: Option<Document>,
     steps: usize,
-    mut each: impl FnMut(usize, &Document, &Events, &Answer),
-) -> Result<(), String> {
+    mut each: impl FnMut(usize, &Document, &Events, Result<&Answer, &str>),
+) -> Result<(), xml::XmlError> {
     let mut cib = match start {
         Some(start) => start,
-        None => config::cib(seed).map_err(|error| error.to_string())?,
+        None => config::cib(seed)?,
     };
     let mut dice = Dice::new(!seed);
     for number in 0..steps {
@@ -91,8 +91,16 @@ pub fn own_history(
             0 => Events::default(),
             _ => evolve::events(&cib, &mut dice),
         };
-        let (answer, next) = compare::ours(&cib, &events)?;
-        each(number, &cib, &events, &answer);
+        let next = match compare::ours(&cib, &events) {
+            Ok((answer, next)) => {
+                each(number, &cib, &events, Ok(&answer));
+                next
+            }
+            Err(reason) => {
+                each(number, &cib, &events, Err(&reason));
+                None
+            }
+        };
         let Some(next) = next else { break };
         cib = next;
         evolve::evolve(&mut cib, &mut dice);

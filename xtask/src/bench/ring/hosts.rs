@@ -10,6 +10,8 @@ use lab::{Lab, LabOptions};
 const KEY_COMMAND: &str =
     "head -c 256 /dev/zero | tr '\\0' k > /etc/corosync/authkey && chmod 400 /etc/corosync/authkey";
 const PINGS: u64 = 40;
+/// Messages a second of a load that both engines carry easily.
+pub const PACE: &str = "10000";
 /// How long the load lasts beside which round trips are measured.
 const LOAD_MS: &str = "3600";
 /// How long the echo lives.
@@ -19,6 +21,16 @@ const FORMATION_MS: &str = "80000";
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Clock ticks per second in /proc (the kernel's user-visible constant).
 const TICKS_PER_SECOND: f64 = 100.0;
+
+/// What else the ring carries while a round trip is measured.
+#[derive(Debug, Clone, Copy)]
+pub enum Beside {
+    Nothing,
+    /// [`PACE`] messages of 1 KiB a second.
+    Paced,
+    /// As many as the engine takes.
+    Flood,
+}
 
 /// Hosts with one engine on each; taken down in the end.
 pub struct Ring {
@@ -137,9 +149,13 @@ impl Ring {
     }
 
     /// Round trips between two nodes in ms.
-    pub fn latency(&self, loaded: bool) -> Result<Vec<f64>, String> {
-        let load =
-            if loaded { Some(self.client(self.nodes, &["flood", "1024", LOAD_MS, "1"])?) } else { None };
+    pub fn latency(&self, beside: Beside) -> Result<Vec<f64>, String> {
+        let load = |rate: &str| self.client(self.nodes, &["flood", "1024", LOAD_MS, "1", rate]).map(Some);
+        let load = match beside {
+            Beside::Nothing => None,
+            Beside::Paced => load(PACE)?,
+            Beside::Flood => load("0")?,
+        };
         let mut echo = self.client(2, &["echo", ECHO_MS])?;
         let times = numbers(self.client(1, &["ping", &PINGS.to_string()])?)?;
         echo.wait().map_err(|error| error.to_string())?;

@@ -28,7 +28,7 @@ const OPEN_PATIENCE: Duration = Duration::from_secs(60);
 pub fn run(arguments: &[String]) -> Result<(), String> {
     let number = |index: usize| arguments.get(index).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
     let outcome = match arguments.first().map(String::as_str) {
-        Some("flood") => flood(number(1), number(2), number(3)),
+        Some("flood") => flood(number(1), number(2), number(3), number(4)),
         Some("echo") => echo(number(1)),
         Some("ping") => ping(number(1)),
         Some("watch") => watch(number(1)),
@@ -67,8 +67,9 @@ fn await_members(cpg: &mut Cpg, wanted: u64) -> Result<(), Error> {
     }
 }
 
-/// Sends messages of a size as fast as the engine takes them and prints the rate of deliveries.
-fn flood(size: u64, millis: u64, members: u64) -> Result<(), Error> {
+/// Sends messages of a size, so many a second or (0) as fast as the engine takes them, and prints the rate of
+/// deliveries.
+fn flood(size: u64, millis: u64, members: u64, per_second: u64) -> Result<(), Error> {
     let mut cpg = open()?;
     await_members(&mut cpg, members)?;
     let mut message = vec![0x5a; usize::try_from(size).unwrap_or(64).max(NUMBER_BYTES)];
@@ -81,6 +82,11 @@ fn flood(size: u64, millis: u64, members: u64) -> Result<(), Error> {
     while Instant::now() < end {
         let mut idle = true;
         for _ in 0..BURST {
+            if per_second > 0
+                && u128::from(sent) * 1_000_000 >= u128::from(per_second) * start.elapsed().as_micros()
+            {
+                break;
+            }
             let end = message.len() - NUMBER_BYTES;
             message[end..].copy_from_slice(&sent.to_ne_bytes());
             match cpg.mcast(Guarantee::Agreed, &[&message]) {
