@@ -15,8 +15,6 @@ pub use self::knet::{KnetSettings, LinkSettings};
 pub const DEFAULT_PORT: u16 = 5405;
 /// Directory of the ring files when the configuration is silent.
 pub const DEFAULT_STATE_DIR: &str = "/var/lib/corosync";
-/// Bytes that one visit of the token sends where each takes the time of encryption and decryption.
-const ENCRYPTED_VISIT_BYTES: usize = 60_000;
 const DEFAULT_MTU: u32 = 1500;
 /// Knet cuts packets into fragments itself.
 const KNET_MTU: u32 = 65_536;
@@ -160,9 +158,6 @@ impl Settings {
         config.max_messages = number("totem.max_messages", config.max_messages).max(1);
         config.widen_window =
             ["totem.window_size", "totem.max_messages"].into_iter().all(|key| map.number(key).is_none());
-        if matches!(&self.transport, Transport::Knet(knet) if knet.keys.is_some()) {
-            config.kin_visit_bytes = ENCRYPTED_VISIT_BYTES;
-        }
         config.miss_count_const = number("totem.miss_count_const", config.miss_count_const);
         config.seqno_unchanged_const = number("totem.seqno_unchanged_const", config.seqno_unchanged_const);
         config.fail_recv_const = number("totem.fail_recv_const", config.fail_recv_const);

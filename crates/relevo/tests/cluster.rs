@@ -7,6 +7,7 @@
 
 mod common;
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -14,12 +15,15 @@ use lab::WatchOptions;
 
 use common::{PROGRAM, VIP, cluster, directory, turn};
 
-#[test]
-fn the_tutorial_as_it_is_typed() {
+const REFERENCE_ENGINE: &str = "/usr/sbin/corosync";
+
+/// The steps of the tutorial, with these options; they pass, or what is missing is said.
+fn tour(name: &str, options: &[&str]) {
     let _turn = turn();
     let output = Command::new(PROGRAM)
         .args(["lab", "tour"])
-        .env("RELEVO_LAB_DIR", directory("tour"))
+        .args(options)
+        .env("RELEVO_LAB_DIR", directory(name))
         .output()
         .unwrap();
     let text =
@@ -29,6 +33,21 @@ fn the_tutorial_as_it_is_typed() {
         return;
     }
     assert!(output.status.success() && text.contains(" 0 failed"), "{text}");
+}
+
+#[test]
+fn the_tutorial_as_it_is_typed() {
+    tour("tour", &[]);
+}
+
+/// Our managers and tools on Debian's corosync.
+#[test]
+fn the_tutorial_on_the_references_engine() {
+    if !Path::new(REFERENCE_ENGINE).exists() {
+        println!("LEFT OUT: {REFERENCE_ENGINE} (Debian: corosync) is not here");
+        return;
+    }
+    tour("tour-engine", &["--engine", "reference"]);
 }
 
 #[test]
