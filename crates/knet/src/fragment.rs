@@ -1,13 +1,19 @@
-//! Messages put together from their fragments.
+//! Messages put together from their fragments, also from fragments of several tries: who sends a large message again
+//! over a lossy link seldom gets all its fragments through in one go, and libknet sends each fragment once only.
 
 use crate::wire::{Data, MESSAGE_MAX};
 
 /// Messages of one sender that may be incomplete at a time.
 pub(crate) const BUFFERS: usize = 32;
+/// A first fragment of this length has Totem's whole header in it, which no two messages have in common: two tries that
+/// begin with the same such fragment are of one message.
+const TELLING_BYTES: usize = 128;
 
 #[derive(Debug)]
 struct Partial {
     seq: u16,
+    /// Method of compression.
+    compress: u8,
     /// Fragments by number less one; empty ones are missing.
     pieces: Vec<Vec<u8>>,
     missing: usize,
@@ -54,15 +60,27 @@ impl Reassembly {
                 if self.partials.len() >= BUFFERS {
                     self.partials.remove(0);
                 }
-                Partial { seq: data.seq, pieces: vec![Vec::new(); count], missing: count, bytes: 0 }
+                let pieces = vec![Vec::new(); count];
+                Partial { seq: data.seq, compress: data.compress, pieces, missing: count, bytes: 0 }
             }
         };
-        let outcome = partial.add(data, count);
+        let mut outcome = partial.add(data, count);
+        if outcome == Outcome::Incomplete && data.fragment == 1 {
+            outcome = self.add_earlier_tries(&mut partial);
+        }
         if outcome == Outcome::Incomplete || outcome == Outcome::Dropped {
             self.partials.push(partial);
             return outcome;
         }
         outcome
+    }
+
+    /// What earlier tries of the same message brought.
+    fn add_earlier_tries(&mut self, partial: &mut Partial) -> Outcome {
+        while let Some(at) = self.partials.iter().position(|other| other.is_same_message(partial)) {
+            partial.adopt(self.partials.remove(at));
+        }
+        partial.outcome()
     }
 }
 
@@ -81,10 +99,29 @@ impl Partial {
         piece.extend_from_slice(data.payload);
         self.bytes += data.payload.len();
         self.missing -= 1;
-        if self.missing > 0 {
-            return Outcome::Incomplete;
+        self.outcome()
+    }
+
+    fn outcome(&self) -> Outcome {
+        if self.missing > 0 { Outcome::Incomplete } else { Outcome::Complete(self.pieces.concat()) }
+    }
+
+    fn is_same_message(&self, other: &Self) -> bool {
+        let (Some(ours), Some(theirs)) = (self.pieces.first(), other.pieces.first()) else { return false };
+        ours.len() >= TELLING_BYTES
+            && ours == theirs
+            && (self.pieces.len(), self.compress) == (other.pieces.len(), other.compress)
+    }
+
+    /// Takes over what is missing here. Both have their first fragment, so all sizes fit.
+    fn adopt(&mut self, other: Self) {
+        for (mine, theirs) in self.pieces.iter_mut().zip(other.pieces) {
+            if mine.is_empty() && !theirs.is_empty() {
+                self.bytes += theirs.len();
+                self.missing -= 1;
+                *mine = theirs;
+            }
         }
-        Outcome::Complete(self.pieces.concat())
     }
 
     /// Size of all fragments but the last.
@@ -114,6 +151,43 @@ mod tests {
         assert!(!all.has(7));
     }
 
+    /// `count` fragments of a message whose header says `head`.
+    fn message(head: u8, count: u8) -> Vec<Vec<u8>> {
+        let piece = |number: u8| if number == 1 { vec![head; 200] } else { vec![number ^ head; 200] };
+        (1..=count).map(piece).collect()
+    }
+
+    #[test]
+    fn tries_of_one_message_complete_each_other() {
+        let (pieces, other) = (message(1, 4), message(2, 4));
+        let mut all = Reassembly::default();
+        let mut add = |seq, number: u8, from: &[Vec<u8>]| {
+            all.add(&data(seq, number, 4, &from[usize::from(number) - 1]))
+        };
+        for (seq, number, from) in [(1, 1, &pieces), (1, 3, &pieces), (2, 1, &other), (2, 2, &other)] {
+            assert_eq!(add(seq, number, from), Outcome::Incomplete);
+        }
+        // Fragments of a try whose first one is lost could be anybody's.
+        assert_eq!(add(3, 2, &pieces), Outcome::Incomplete);
+        assert_eq!(add(3, 4, &pieces), Outcome::Incomplete);
+        assert_eq!(add(4, 4, &pieces), Outcome::Incomplete);
+        assert_eq!(add(4, 1, &pieces), Outcome::Incomplete);
+        assert_eq!(add(4, 2, &pieces), Outcome::Complete(pieces.concat()));
+        assert_eq!(add(5, 4, &other), Outcome::Incomplete);
+        assert_eq!(add(5, 3, &other), Outcome::Incomplete);
+        assert_eq!(add(5, 1, &other), Outcome::Complete(other.concat()));
+    }
+
+    #[test]
+    fn tries_that_differ_in_the_number_of_fragments_are_kept_apart() {
+        let mut all = Reassembly::default();
+        let pieces = message(1, 3);
+        assert_eq!(all.add(&data(1, 1, 2, &pieces[0])), Outcome::Incomplete);
+        assert_eq!(all.add(&data(2, 2, 3, &pieces[1])), Outcome::Incomplete);
+        assert_eq!(all.add(&data(2, 1, 3, &pieces[0])), Outcome::Incomplete);
+        assert!(all.has(1) && all.has(2));
+    }
+
     #[test]
     fn contradictions_and_giants_are_dropped() {
         let mut all = Reassembly::default();
@@ -138,6 +212,23 @@ mod tests {
     }
 
     proptest! {
+        /// However much of each try is lost: what comes out is one of the messages that were sent.
+        #[test]
+        fn lossy_tries_give_the_message(heads in proptest::collection::vec(1..4u8, 1..20),
+                                        kept in proptest::collection::vec(any::<bool>(), 200)) {
+            let mut all = Reassembly::default();
+            let mut kept = kept.into_iter().cycle();
+            for (seq, head) in (0..).zip(heads) {
+                let pieces = message(head, 6);
+                for (number, piece) in (1..).zip(&pieces).filter(|_| kept.next() == Some(true)) {
+                    if let Outcome::Complete(found) = all.add(&data(seq, number, 6, piece)) {
+                        prop_assert_eq!(found, pieces.concat());
+                        break;
+                    }
+                }
+            }
+        }
+
         #[test]
         fn any_order_gives_the_message(bytes in proptest::collection::vec(any::<u8>(), 2..2000), size in 1..700usize,
                                        order: Vec<prop::sample::Index>) {
