@@ -459,25 +459,59 @@ fn replica_addresses(config: &BundleConfig, count: i32) -> Vec<(Option<String>, 
             (Some(_), Some(last)) => next_ip(last),
         };
         let name = format!("{}-{offset}", config.prefix);
-        let option = match (&ip, config.add_host) {
+        let shown = shown_ip(ip.as_deref());
+        let option = match (&config.ip_range_start, config.add_host) {
             (None, _) => String::new(),
-            (Some(ip), true) => format!(" --add-host={name}:{ip}"),
-            (Some(ip), false) => format!(" --hosts-entry={ip}={name}"),
+            (Some(_), true) => format!(" --add-host={name}:{shown}"),
+            (Some(_), false) => format!(" --hosts-entry={shown}={name}"),
         };
-        last = ip.clone().or(last);
+        // After one without an address, the next begins the range again.
+        last = ip.clone();
         out.push((ip, option));
     }
     out
 }
 
+/// An address as the reference writes it into names and options: of a replica beyond the range's end it
+/// writes what C's library makes of nothing.
+fn shown_ip(ip: Option<&str>) -> &str {
+    ip.unwrap_or("(null)")
+}
+
+/// The address after this one, or none: what is no IPv4 address has no next one, nor has the end of the
+/// second last octet's range.
 fn next_ip(ip: &str) -> Option<String> {
-    let parts: Vec<u32> = ip.split('.').map_while(|p| p.parse().ok()).collect();
-    match parts.as_slice() {
-        [_, _, c, _, ..] if *c > 253 => None,
-        [a, b, c, d, ..] if *d > 253 => Some(format!("{a}.{b}.{}.1", c + 1)),
-        [a, b, c, d, ..] => Some(format!("{a}.{b}.{c}.{}", d + 1)),
-        _ => None,
+    let mut rest = ip;
+    let mut octets = [0_u32; 4];
+    for (at, octet) in octets.iter_mut().enumerate() {
+        if at > 0 {
+            rest = rest.strip_prefix('.')?;
+        }
+        (*octet, rest) = scanned(rest)?;
     }
+    match octets {
+        [_, _, c, _] if c > 253 => None,
+        [a, b, c, d] if d > 253 => Some(format!("{a}.{b}.{}.1", c + 1)),
+        [a, b, c, d] => Some(format!("{a}.{b}.{c}.{}", d + 1)),
+    }
+}
+
+/// A number at the start as C's `scanf("%u")` reads it, and what follows: spaces and a sign may stand
+/// before it, and of a number too large the low 32 bits count.
+fn scanned(text: &str) -> Option<(u32, &str)> {
+    let text = text.trim_start_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);
+    let (negative, text) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, rest) = text.split_at_checked(end).filter(|(digits, _)| !digits.is_empty())?;
+    let number = match digits.parse::<u64>() {
+        Ok(number) if negative => number.wrapping_neg(),
+        Ok(number) => number,
+        Err(_) => u64::MAX,
+    };
+    Some(((number & u64::from(u32::MAX)) as u32, rest))
 }
 
 fn bundle_clone(
@@ -527,10 +561,8 @@ fn plan_replica(
 ) -> ReplicaPlan {
     let container = container_resource(doc, scratch, config, offset, ip.as_deref(), child_id.is_some());
     let container_id = doc.attr(container, "id").unwrap_or("").to_string();
-    let ip_node = match (&config.ip_range_start, &ip) {
-        (Some(_), Some(ip)) => Some(ip_resource(doc, scratch, config, offset, ip)),
-        _ => None,
-    };
+    let ranged = config.ip_range_start.is_some();
+    let ip_node = ranged.then(|| ip_resource(doc, scratch, config, offset, ip.as_deref()));
     let networked = config.ip_range_start.is_some() || config.control_port.is_some();
     let (mut remote, mut remote_name) = (None, None);
     if let Some(child_id) = child_id.filter(|_| networked) {
@@ -565,13 +597,15 @@ fn ip_resource(
     scratch: NodeId,
     config: &BundleConfig,
     offset: usize,
-    ip: &str,
+    ip: Option<&str>,
 ) -> NodeId {
-    let id = sanitize_id(&format!("{}-ip-{ip}", config.prefix));
+    let id = sanitize_id(&format!("{}-ip-{}", config.prefix, shown_ip(ip)));
     let rsc = primitive(doc, scratch, &id, "heartbeat", "IPaddr2");
     let set = format!("{}-attributes-{offset}", config.prefix);
     let attrs = doc.append_with(rsc, "instance_attributes", &[("id", &set)]);
-    pair(doc, attrs, "ip", ip);
+    if let Some(ip) = ip {
+        pair(doc, attrs, "ip", ip);
+    }
     if let Some(nic) = &config.host_interface {
         pair(doc, attrs, "nic", nic);
     }

@@ -127,6 +127,26 @@ fn absurd_scores_are_numbers_or_nothing() {
     }
 }
 
+/// The addresses of three replicas: what is no address has no next one, and the third begins again.
+#[test]
+fn ranges_that_are_no_addresses_are_counted_on_as_c_does() {
+    for (start, addresses) in [
+        ("10.0.253.254", "b-ip-.null.@n1 b-ip-10.0.253.254@n1 b-ip-10.0.254.1@n2"),
+        ("10.0.254.1", "b-ip-.null.@n2 b-ip-10.0.254.1@n1 b-ip-10.0.254.1@n1"),
+        ("-1.2.3.4", "b-ip--1.2.3.4@n1 b-ip-4294967295.2.3.5@n2 b-ip-4294967295.2.3.6@n1"),
+        ("1.2.3.4x", "b-ip-1.2.3.4x@n1 b-ip-1.2.3.5@n2 b-ip-1.2.3.6@n1"),
+        ("99999999999.1.1.1", "b-ip-1215752191.1.1.2@n2 b-ip-1215752191.1.1.3@n1 b-ip-99999999999.1.1.1@n1"),
+        ("abc", "b-ip-.null.@n2 b-ip-abc@n1 b-ip-abc@n1"),
+    ] {
+        let bundle = format!(
+            "<bundle id='b'><podman image='i' replicas='3' replicas-per-host='2'/>\
+             <network ip-range-start='{start}'/></bundle>"
+        );
+        let containers = "b-podman-0@n1 b-podman-1@n2 b-podman-2@n1";
+        assert_eq!(starts(&cib(&bundle, "", "")), format!("{addresses} {containers}"), "{start}");
+    }
+}
+
 #[test]
 fn rules_may_be_nested_deep() {
     let depth = 200;
