@@ -14,12 +14,12 @@ use lab::WatchOptions;
 
 use common::{PROGRAM, VIP, cluster, directory, turn};
 
-#[test]
-fn the_tutorial_as_it_is_typed() {
+fn tour(name: &str, options: &[&str]) {
     let _turn = turn();
     let output = Command::new(PROGRAM)
         .args(["lab", "tour"])
-        .env("RELEVO_LAB_DIR", directory("tour"))
+        .args(options)
+        .env("RELEVO_LAB_DIR", directory(name))
         .output()
         .unwrap();
     let text =
@@ -29,6 +29,21 @@ fn the_tutorial_as_it_is_typed() {
         return;
     }
     assert!(output.status.success() && text.contains(" 0 failed"), "{text}");
+}
+
+#[test]
+fn the_tutorial_as_it_is_typed() {
+    tour("tour", &[]);
+}
+
+/// Everything is ours but the engine: our manager and tools on Debian's corosync.
+#[test]
+fn the_tutorial_on_the_references_engine() {
+    if !std::path::Path::new("/usr/sbin/corosync").exists() {
+        println!("LEFT OUT: Debian's corosync is not installed (package corosync)");
+        return;
+    }
+    tour("tour-engine", &["--engine", "reference"]);
 }
 
 #[test]
