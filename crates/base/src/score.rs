@@ -98,6 +98,7 @@ impl FromStr for Score {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn minus_infinity_wins_every_sum() {
@@ -113,5 +114,68 @@ mod tests {
         assert_eq!("+7".parse(), Ok(Score::new(7)));
         assert!("seven".parse::<Score>().is_err());
         assert!("".parse::<Score>().is_err());
+    }
+
+    /// A score as text, by comparison of digits instead of arithmetic.
+    fn slowly(text: &str) -> Option<i32> {
+        let (sign, digits) = match text.as_bytes().first()? {
+            b'-' => (-1, &text[1..]),
+            b'+' => (1, &text[1..]),
+            _ => (1, text),
+        };
+        if digits == "INFINITY" {
+            return Some(sign * INFINITY);
+        }
+        if sign == 1 && text == digits && ["red", "yellow", "green"].contains(&text) {
+            return Some(if text == "red" { -INFINITY } else { 0 });
+        }
+        if digits.is_empty() || digits.chars().any(|c| !c.is_ascii_digit()) {
+            return None;
+        }
+        let digits = digits.trim_start_matches('0');
+        if digits.len() > 6 {
+            return Some(sign * INFINITY);
+        }
+        Some(sign * digits.chars().fold(0, |value, c| 10 * value + c as i32 - '0' as i32))
+    }
+
+    fn score() -> impl Strategy<Value = Score> {
+        prop_oneof![
+            Just(Score::INFINITY),
+            Just(Score::MINUS_INFINITY),
+            any::<i64>().prop_map(Score::new),
+            (-1_000_001i64..1_000_001).prop_map(Score::new)
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn anything_is_read_as_the_slow_reader_does(
+            text in "\\PC{0,12}",
+            near in "[+-]{0,2}(0{0,3}[0-9]{0,24}|INFINITY|red|yellow|green)[ a]?",
+        ) {
+            for text in [text, near] {
+                prop_assert_eq!(text.parse::<Score>().ok().map(Score::value), slowly(&text), "{}", text);
+            }
+        }
+
+        #[test]
+        fn what_is_written_is_read_again(score in score()) {
+            prop_assert_eq!(score.to_string().parse(), Ok(score));
+        }
+
+        #[test]
+        fn sums(a in score(), b in score()) {
+            prop_assert_eq!(a + b, b + a);
+            prop_assert_eq!(a + Score::ZERO, a);
+            prop_assert_eq!(a + Score::MINUS_INFINITY, Score::MINUS_INFINITY);
+            let is_finite = |score: Score| score.value().abs() < INFINITY;
+            if is_finite(a) && is_finite(b) {
+                let exact = i64::from(a.value()) + i64::from(b.value());
+                prop_assert_eq!(i64::from((a + b).value()), exact.clamp(-i64::from(INFINITY), i64::from(INFINITY)));
+            } else if a != Score::MINUS_INFINITY && b != Score::MINUS_INFINITY {
+                prop_assert_eq!(a + b, Score::INFINITY);
+            }
+        }
     }
 }

@@ -82,6 +82,7 @@ fn replace(path: &Path, bytes: &[u8], mode: u32, durable: bool) -> io::Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn numbers_survive() {
@@ -96,5 +97,29 @@ mod tests {
         std::fs::write(dir.join("ringid_3"), b"xx").expect("writable");
         assert_eq!(state.ring_seq(), 0, "a damaged file counts as none");
         std::fs::remove_dir_all(&dir).expect("removable");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        /// A file of exactly the number's size is the number, in the byte order of this machine; any other is none.
+        #[test]
+        fn any_file(bytes in proptest::collection::vec(any::<u8>(), 0..12), seq: u64, barrier: u32) {
+            let dir = std::env::temp_dir().join(format!("corosync-state-any-{}", std::process::id()));
+            std::fs::create_dir_all(&dir).expect("a directory");
+            let state = StateDir::open(&dir, 9).expect("exists");
+            for name in ["ringid_9", "ev_tracking"] {
+                std::fs::write(dir.join(name), &bytes).expect("writable");
+            }
+            let number = |size: usize| {
+                let shifts = (0..size).map(|n| if cfg!(target_endian = "little") { n } else { size - 1 - n });
+                bytes.iter().zip(shifts).fold(0, |sum, (byte, shift)| sum | u64::from(*byte) << (8 * shift))
+            };
+            prop_assert_eq!(state.ring_seq(), if bytes.len() == 8 { number(8) } else { 0 });
+            prop_assert_eq!(u64::from(state.ev_tracking()), if bytes.len() == 4 { number(4) } else { 0 });
+            state.store_ring_seq(seq).expect("writable");
+            state.store_ev_tracking(barrier).expect("writable");
+            prop_assert_eq!((state.ring_seq(), state.ev_tracking()), (seq, barrier));
+            std::fs::remove_dir_all(&dir).expect("removable");
+        }
     }
 }

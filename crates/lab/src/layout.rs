@@ -187,6 +187,9 @@ impl Layout {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    const STACKS: [Stack; 3] = [Stack::Relevo, Stack::Reference, Stack::ReferenceEngine];
 
     #[test]
     fn plan_round_trip_and_names() {
@@ -203,5 +206,31 @@ mod tests {
             message,
             "there is no host nodo6; the hosts are: host, dns, nodo1, nodo2, nodo3, nodo4, nodo5"
         );
+    }
+
+    proptest! {
+        #[test]
+        fn plans_are_read_as_they_were_written(nodes in 1..=MAX_NODES, stack in 0..STACKS.len(), program in "\\PC{0,30}") {
+            let plan = Plan { nodes, stack: STACKS[stack], program: program.into() };
+            prop_assert_eq!(Plan::decode(&plan.encode()), Some(plan));
+        }
+
+        /// Whatever is read would be written so that it is read the same again, and has hosts with addresses of
+        /// their own.
+        #[test]
+        fn any_plan(
+            text in "\\PC{0,60}",
+            nodes in "-?[0-9]{0,4}",
+            stack in "relevo|reference|reference-engine|[a-z-]{0,9}",
+            order in Just([0usize, 1, 2]).prop_shuffle(),
+        ) {
+            let lines = [format!("nodes={nodes}\n"), format!("stack={stack}\n"), format!("program={text}\n")];
+            for text in [text, order.map(|line| lines[line].clone()).concat()] {
+                let Some(plan) = Plan::decode(&text) else { continue };
+                prop_assert_eq!(Plan::decode(&plan.encode()), Some(plan.clone()));
+                let addresses: std::collections::BTreeSet<_> = plan.hosts().iter().map(Host::address).collect();
+                prop_assert_eq!(addresses.len(), usize::from(plan.nodes) + 2);
+            }
+        }
     }
 }

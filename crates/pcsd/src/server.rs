@@ -297,3 +297,44 @@ fn host_name() -> String {
     let name = text.trim();
     if name.is_empty() { "localhost".into() } else { name.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A form as the text that a browser or curl makes of it, some letters escaped although they need not be.
+    fn written(pairs: &[(String, String)], escape_all: bool) -> String {
+        let word = |text: &str| -> String {
+            let one = |byte: u8| match byte {
+                b' ' if !escape_all => "+".to_owned(),
+                b'a'..=b'z' | b'0'..=b'9' if !escape_all => char::from(byte).to_string(),
+                _ if escape_all => format!("%{byte:02x}"),
+                _ => format!("%{byte:02X}"),
+            };
+            text.bytes().map(one).collect()
+        };
+        let pairs: Vec<String> =
+            pairs.iter().map(|(key, value)| format!("{}={}", word(key), word(value))).collect();
+        pairs.join("&")
+    }
+
+    proptest! {
+        /// Every text comes through, and of two fields with one name the last counts.
+        #[test]
+        fn forms(pairs in proptest::collection::vec(("[a-c&=%+ é]{0,3}", "\\PC{0,12}"), 0..6), escape_all: bool) {
+            let model: HashMap<String, String> = pairs.iter().cloned().collect();
+            prop_assert_eq!(fields(written(&pairs, escape_all).as_bytes()), model);
+        }
+
+        /// Any body is read, with no more fields than it has separators.
+        #[test]
+        fn any_body(body in proptest::collection::vec(prop_oneof![any::<u8>(), Just(b'%'), Just(b'&'), Just(b'=')], 0..80)) {
+            let parts = body.split(|byte| *byte == b'&').filter(|part| !part.is_empty()).count();
+            let read = fields(&body);
+            prop_assert!(read.len() <= parts);
+            prop_assert_eq!(read.is_empty(), parts == 0);
+        }
+    }
+}

@@ -77,6 +77,7 @@ pub fn random_text() -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn tokens_are_found_again_and_others_are_not() {
@@ -91,5 +92,45 @@ mod tests {
         assert_eq!(tokens.user(&token[1..]), None);
         std::fs::write(directory.join("pcs_users.conf"), "not json").unwrap();
         assert_eq!(tokens.user(&token), None);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        /// Of several entries with one token the last counts; other fields do no harm.
+        #[test]
+        fn files_of_others(entries in proptest::collection::vec(("[a-c\"é]{0,3}", "[01\\PC]{0,2}"), 0..8), asked in "[01]{0,2}") {
+            let directory = std::env::temp_dir().join(format!("relevo-tokens-others-{}", std::process::id()));
+            std::fs::create_dir_all(&directory).unwrap();
+            let list: Vec<serde_json::Value> = entries
+                .iter()
+                .map(|(user, token)| serde_json::json!({"username": user, "token": token, "more": [1]}))
+                .collect();
+            std::fs::write(directory.join("pcs_users.conf"), serde_json::json!(list).to_string()).unwrap();
+            let tokens = Tokens::new(&directory);
+            let last = entries.iter().rev().find(|(_, token)| *token == asked && !asked.is_empty());
+            prop_assert_eq!(tokens.user(&asked), last.map(|(user, _)| user.clone()));
+            // A new token takes no old one away.
+            let new = tokens.create("new").unwrap();
+            prop_assert_eq!(tokens.user(&new), Some("new".to_owned()));
+            prop_assert_eq!(tokens.user(&asked), last.map(|(user, _)| user.clone()));
+            std::fs::remove_dir_all(&directory).unwrap();
+        }
+
+        /// A damaged file lets nobody in who was not in it.
+        #[test]
+        fn damaged_files(bytes in proptest::collection::vec(any::<u8>(), 0..60), at: usize, asked in "[0-9a-f]{0,3}") {
+            let directory = std::env::temp_dir().join(format!("relevo-tokens-damaged-{}", std::process::id()));
+            std::fs::create_dir_all(&directory).unwrap();
+            let good = br#"[{"username":"u","token":"0123456789abcdef","creation_date":"x"}]"#;
+            let at = at % good.len();
+            for content in [bytes.clone(), [&good[..at], &bytes].concat(), [&good[..at], &bytes, &good[at..]].concat()] {
+                std::fs::write(directory.join("pcs_users.conf"), &content).unwrap();
+                if let Some(user) = Tokens::new(&directory).user(&asked) {
+                    let text = String::from_utf8(content).unwrap();
+                    prop_assert!(text.contains(&asked) && text.contains("\"token\"") && text.contains("username"), "{} {}", user, text);
+                }
+            }
+            std::fs::remove_dir_all(&directory).unwrap();
+        }
     }
 }

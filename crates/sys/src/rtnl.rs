@@ -416,6 +416,7 @@ mod tests {
     use super::*;
     use crate::namespace::{Kinds, unshare};
     use crate::poll::{Interest, wait_one};
+    use proptest::prelude::*;
     use std::time::Duration;
 
     #[test]
@@ -463,5 +464,148 @@ mod tests {
         })
         .join()
         .unwrap();
+    }
+
+    /// Types that no reader here knows.
+    const UNKNOWN: std::ops::Range<u16> = 200..300;
+
+    type Extras = Vec<(u16, Vec<u8>)>;
+
+    fn extras() -> impl Strategy<Value = Extras> {
+        proptest::collection::vec((UNKNOWN, bytes(9)), 0..4)
+    }
+
+    fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
+        proptest::collection::vec(any::<u8>(), 0..most)
+    }
+
+    fn ip() -> impl Strategy<Value = IpAddr> {
+        prop_oneof![any::<Ipv4Addr>().prop_map(IpAddr::V4), any::<Ipv6Addr>().prop_map(IpAddr::V6)]
+    }
+
+    /// A message with these attributes, and between them what others might add.
+    fn sent(kind: u16, body: &[u8], attributes: &[(u16, &[u8])], extras: &Extras) -> Reply {
+        let mut message = Message::new(kind, 0, body);
+        let mut extras = extras.iter();
+        for (kind, value) in attributes {
+            if let Some((kind, value)) = extras.next() {
+                message = message.attribute(*kind, value);
+            }
+            message = message.attribute(*kind, value);
+        }
+        let message = extras.fold(message, |message, (kind, value)| message.attribute(*kind, value));
+        let mut replies = crate::netlink::parse(&message.finish(1));
+        assert_eq!(replies.len(), 1);
+        replies.remove(0)
+    }
+
+    fn octets(ip: IpAddr) -> Vec<u8> {
+        family_and_bytes(ip).1
+    }
+
+    proptest! {
+        #[test]
+        fn links(index: u32, flags: u32, mtu: u32, name in "[a-z0-9.-]{1,15}", mac in bytes(9), extras in extras()) {
+            let attributes = [
+                (libc::IFLA_IFNAME, &[name.as_bytes(), b"\0"].concat()[..]),
+                (libc::IFLA_MTU, &mtu.to_ne_bytes()),
+                (libc::IFLA_ADDRESS, &mac),
+            ];
+            let reply = sent(libc::RTM_NEWLINK, &link_body(index, flags, 0), &attributes, &extras);
+            let link = Link { index, name, flags, mac, mtu };
+            prop_assert_eq!(parse_change(&reply), Some(Change::Link(link)));
+        }
+
+        /// Where both ends of a link are told, the address is the local end.
+        #[test]
+        fn addresses(
+            local in ip(), peer: Option<Ipv4Addr>, broadcast: Option<Ipv4Addr>, prefix: u8, index: u32,
+            flags: Option<u32>, label in "[a-z0-9:]{0,15}", extras in extras(),
+        ) {
+            let local_octets = octets(local);
+            let peer_octets = peer.map(|ip| ip.octets());
+            let broadcast_octets = broadcast.map(|ip| ip.octets());
+            let flag_bytes = flags.map(u32::to_ne_bytes);
+            let first = peer_octets.as_ref().map_or(libc::IFA_ADDRESS, |_| libc::IFA_LOCAL);
+            let mut attributes: Vec<(u16, &[u8])> = Vec::new();
+            attributes.extend(peer_octets.as_ref().map(|ip| (libc::IFA_ADDRESS, &ip[..])));
+            attributes.push((first, &local_octets));
+            attributes.extend(broadcast_octets.as_ref().map(|ip| (libc::IFA_BROADCAST, &ip[..])));
+            attributes.extend(flag_bytes.as_ref().map(|flags| (libc::IFA_FLAGS, &flags[..])));
+            attributes.push((libc::IFA_LABEL, label.as_bytes()));
+            let family = family_and_bytes(local).0;
+            let reply = sent(libc::RTM_DELADDR, &address_body(family, prefix, index), &attributes, &extras);
+            let flags = flags.unwrap_or(0);
+            let address = Address { index, ip: local, prefix, broadcast, label, flags };
+            prop_assert_eq!(parse_change(&reply), Some(Change::AddressRemoved(address)));
+        }
+
+        #[test]
+        fn routes(
+            to: Option<Ipv6Addr>, gateway in proptest::option::of(ip()), prefix: u8, index: u32, kind: u8,
+            short_table: u8, table: Option<u32>, metric: Option<u32>, extras in extras(),
+        ) {
+            let to_octets = to.map(|ip| ip.octets());
+            let gateway_octets = gateway.map(octets);
+            let numbers = [table.map(u32::to_ne_bytes), metric.map(u32::to_ne_bytes)];
+            let out = index.to_ne_bytes();
+            let mut attributes: Vec<(u16, &[u8])> = vec![(libc::RTA_OIF, &out)];
+            attributes.extend(to_octets.as_ref().map(|ip| (libc::RTA_DST, &ip[..])));
+            attributes.extend(gateway_octets.as_ref().map(|ip| (libc::RTA_GATEWAY, &ip[..])));
+            for (kind, number) in [libc::RTA_TABLE, libc::RTA_PRIORITY].into_iter().zip(&numbers) {
+                attributes.extend(number.as_ref().map(|number| (kind, &number[..])));
+            }
+            let body = [libc::AF_INET6 as u8, prefix, 0, 0, short_table, 0, 0, kind, 0, 0, 0, 0];
+            let reply = sent(libc::RTM_NEWROUTE, &body, &attributes, &extras);
+            let route = Route {
+                destination: to.map(IpAddr::V6), prefix, gateway, index, ipv6: true, kind,
+                table: table.unwrap_or(u32::from(short_table)), metric: metric.unwrap_or(0),
+            };
+            prop_assert_eq!(parse_route(&reply), Some(route));
+        }
+
+        #[test]
+        fn neighbours(ip in ip(), mac in bytes(9), index: u32, state: u16, extras in extras()) {
+            let octets = octets(ip);
+            let mut body = [0; NEIGHBOUR_BYTES];
+            body[4..8].copy_from_slice(&index.to_ne_bytes());
+            body[8..10].copy_from_slice(&state.to_ne_bytes());
+            let attributes = [(libc::NDA_LLADDR, &mac[..]), (libc::NDA_DST, &octets)];
+            let reply = sent(libc::RTM_NEWNEIGH, &body, &attributes, &extras);
+            prop_assert_eq!(parse_neighbour(&reply), Some(Neighbour { index, ip, mac, state }));
+        }
+
+        /// Whatever comes, what is understood is in the bytes: an address or a name is never made up.
+        #[test]
+        fn anything(
+            kind in 16u16..32,
+            fixed in bytes(20),
+            attributes in proptest::collection::vec((0u16..16, bytes(20)), 0..5),
+            cut in 0usize..40,
+        ) {
+            let mut message = Message::new(kind, 0, &fixed);
+            for (kind, value) in &attributes {
+                message = message.attribute(*kind, value);
+            }
+            for mut reply in crate::netlink::parse(&message.finish(1)) {
+                reply.body.truncate(reply.body.len().saturating_sub(cut));
+                let holds = |part: &[u8]| part.is_empty() || reply.body.windows(part.len()).any(|it| it == part);
+                match parse_change(&reply) {
+                    Some(Change::AddressAdded(it) | Change::AddressRemoved(it)) => {
+                        prop_assert!(holds(&octets(it.ip)) && holds(&it.index.to_ne_bytes()));
+                    }
+                    Some(Change::Link(it) | Change::LinkRemoved(it)) => {
+                        prop_assert!(holds(&it.mac) && holds(&it.index.to_ne_bytes()));
+                    }
+                    Some(Change::Lost) => prop_assert!(false, "only the socket says that"),
+                    None => {}
+                }
+                if let Some(route) = parse_route(&reply) {
+                    prop_assert!(holds(&route.index.to_ne_bytes()));
+                    prop_assert!(route.gateway.is_none_or(|ip| holds(&octets(ip))));
+                }
+                prop_assert!(parse_neighbour(&reply).is_none_or(|it| holds(&octets(it.ip)) && holds(&it.mac)));
+            }
+        }
     }
 }

@@ -244,3 +244,39 @@ fn read_compression(map: &Map) -> Result<Option<Compression>, SettingsError> {
         threshold.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(knet::DEFAULT_THRESHOLD_BYTES);
     Ok(method.map(|method| Compression { method, level: level.unwrap_or(0), threshold_bytes }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        /// A key file is taken as it is, the longest key's length of it, and refused with its size if it is too short.
+        #[test]
+        fn any_key_file(len in 0..knet::KEY_MAX_BYTES + 100, seed: u8) {
+            let path = std::env::temp_dir().join(format!("relevo-any-key-{}", std::process::id()));
+            let bytes: Vec<u8> = (0..len).map(|n| seed.wrapping_mul(31).wrapping_add(n.to_le_bytes()[0])).collect();
+            std::fs::write(&path, &bytes).expect("writable");
+            let mut map = Map::default();
+            map.set("totem.keyfile", path.to_str().expect("a text"));
+            map.set("totem.key", "the file goes before");
+            let read = read_key(&map);
+            std::fs::remove_file(&path).expect("removable");
+            if len < knet::KEY_MIN_BYTES {
+                let text = read.expect_err("too short").0;
+                prop_assert!(text.contains(&format!("{} bits of minimum 1024 bits", 8 * len)), "{}", text);
+            } else {
+                prop_assert_eq!(read.expect("long enough"), &bytes[..len.min(knet::KEY_MAX_BYTES)]);
+            }
+            prop_assert!(read_key(&map).is_err(), "the file is gone");
+        }
+
+        #[test]
+        fn a_key_in_the_configuration(text in "\\PC{1,40}") {
+            let mut map = Map::default();
+            map.set("totem.key", text.as_str());
+            prop_assert_eq!(read_key(&map).expect("a key"), text.as_bytes());
+        }
+    }
+}

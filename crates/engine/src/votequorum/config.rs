@@ -275,3 +275,56 @@ fn parse_tie_breaker(ctx: &mut Ctx<'_>, text: &str) -> TieBreaker {
     }
     TieBreaker::List(ids)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+    use totem::Instant;
+
+    use super::*;
+
+    fn read(text: &str) -> (TieBreaker, usize) {
+        let (mut map, mut out) = (Map::default(), VecDeque::new());
+        let mut ctx = Ctx { me: 1, now: Instant(0), map: &mut map, out: &mut out };
+        let tie_breaker = parse_tie_breaker(&mut ctx, text);
+        (tie_breaker, out.len())
+    }
+
+    proptest! {
+        /// Node ids up to the first word that is none; 0 is nobody's id.
+        #[test]
+        fn lists_of_nodes(
+            ids in proptest::collection::vec(0u32.., 0..6),
+            gap in "[ \t]{1,3}",
+            rest in prop_oneof![Just(String::new()), "[a-z,-][0-9a-z]{0,4}( [0-9]{1,3})?".prop_map(|it| it)],
+        ) {
+            let words: Vec<String> = ids.iter().map(u32::to_string).chain([rest]).collect();
+            let real: Vec<u32> = ids.into_iter().filter(|id| *id != 0).collect();
+            let expected = if real.is_empty() { (TieBreaker::None, 1) } else { (TieBreaker::List(real), 0) };
+            prop_assert_eq!(read(&words.join(&gap)), expected);
+        }
+
+        /// Anything that is refused is refused aloud, and a list has ids that stand in the text.
+        #[test]
+        fn anything(text in "\\PC{0,24}") {
+            match read(&text) {
+                (TieBreaker::None, warnings) => prop_assert_eq!(warnings, 1),
+                (TieBreaker::List(ids), warnings) => {
+                    prop_assert_eq!(warnings, 0);
+                    prop_assert!(!ids.is_empty() && ids.iter().all(|id| *id > 0 && text.contains(&id.to_string())));
+                }
+                (TieBreaker::Lowest, _) => prop_assert_eq!(text, "lowest"),
+                (TieBreaker::Highest, _) => prop_assert_eq!(text, "highest"),
+            }
+        }
+    }
+
+    #[test]
+    fn words() {
+        assert_eq!(read("lowest"), (TieBreaker::Lowest, 0));
+        assert_eq!(read("highest"), (TieBreaker::Highest, 0));
+        assert_eq!(read("Lowest"), (TieBreaker::None, 1));
+    }
+}

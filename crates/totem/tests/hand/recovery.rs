@@ -175,3 +175,28 @@ fn messages_of_another_ring_in_a_recovery_are_left_out() {
     // Nobody has message 4; what node 1 sent after it follows in the transitional configuration.
     assert_eq!(hand.messages(), [1, 2, 3, 5]);
 }
+
+#[test]
+fn the_end_of_the_old_messages_is_fixed_at_the_second_quiet_visit() {
+    let mut hand = quiet();
+    hand.visit(&hand.token(NEXT, 0, 0));
+    // One more was sent; we never get it.
+    for _ in 0..2 * FAIL_RECV {
+        hand.visit(&OrfToken { aru_addr: 3, ..hand.token(NEXT, 1, 0) });
+        assert_eq!(hand.node.state(), State::Recovery);
+    }
+    hand.mcast(NEXT, 1, 1);
+    for _ in 0..2 {
+        assert_eq!(hand.node.state(), State::Recovery);
+        hand.visit(&hand.token(NEXT, 1, 1));
+    }
+    assert_eq!(hand.node.state(), State::Operational);
+}
+
+#[test]
+fn only_who_was_in_the_same_ring_can_have_more_than_we() {
+    let other = CommitEntry { ring: RingId { rep: 1, seq: 4 }, ..old(9) };
+    recovering(Hand::in_ring(), old(0), other);
+    // Of the same ring somebody can.
+    recovering(Hand::in_ring(), CommitEntry { received_flg: 0, ..old(0) }, old(9));
+}
