@@ -147,3 +147,44 @@ fn the_device_votes_while_it_is_heard() {
     assert_eq!(one.ask(name(6, b"dev")), CsError::Ok as u32);
     assert_eq!(one.poll(RING.seq, 1), CsError::NotExist as u32);
 }
+
+/// message_handler_req_exec_votequorum_nodeinfo and get_total_votes.
+#[test]
+fn the_most_votes_of_the_device_count_unless_the_quorate_side_knows_better() {
+    let mut one = One::new(&[], 0);
+    let votes = |votes| Node { votes, ..Node::default() };
+    one.tell(2, DEVICE, votes(2));
+    assert_eq!((one.service.device.votes, one.service.own().expected), (2, 5));
+    one.tell(2, DEVICE, votes(1));
+    assert_eq!(one.service.device.votes, 2);
+    one.service.is_quorate = false;
+    one.service.nodes.entry(2).or_default().flags |= FLAG_QUORATE;
+    one.tell(2, DEVICE, votes(1));
+    assert_eq!(one.service.device.votes, 1);
+}
+
+/// message_handler_req_exec_votequorum_qdevice_reg.
+#[test]
+fn a_device_of_another_name_than_the_others_is_refused() {
+    let mut one = One::new(&[], 0);
+    one.service.device_name = "theirs".to_owned();
+    let register = |name: &[u8]| Msg::request(5, 272).put(16, name);
+    assert_eq!(one.ask(register(b"ours")), CsError::Exist as u32);
+    assert_eq!(one.service.own().flags & FLAG_DEVICE_REGISTERED, 0);
+    assert_eq!(one.ask(register(b"theirs")), CsError::Ok as u32);
+}
+
+/// are_we_quorate: the master wins only where that is allowed, and a change is told at once.
+#[test]
+fn the_devices_master_wins_alone() {
+    let mut one = One::new(&[], 0);
+    assert!(one.service.is_quorate);
+    one.act(|service, ctx, _| service.sync_init(ctx, &[1], RingId { rep: 1, seq: 12 }));
+    one.act(VoteQuorum::sync_activate);
+    one.service.set_flag(FLAG_DEVICE_MASTER_WINS | FLAG_DEVICE_CAST_VOTE, true);
+    one.act(|service, ctx, quorum| service.recalculate(ctx, quorum, false, false));
+    assert_eq!((one.service.is_quorate, one.quorum.is_quorate()), (false, false));
+    one.service.options.device_master_wins = true;
+    one.act(|service, ctx, quorum| service.recalculate(ctx, quorum, false, false));
+    assert_eq!((one.service.is_quorate, one.quorum.is_quorate()), (true, true));
+}
