@@ -13,6 +13,8 @@ use crate::wire::{CsError, Msg, View, length};
 mod config;
 mod requests;
 #[cfg(test)]
+mod tests;
+#[cfg(test)]
 mod vqsim;
 
 pub(crate) use requests::needs_ring;
