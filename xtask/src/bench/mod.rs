@@ -31,7 +31,9 @@ pub fn bench(arguments: &[String]) -> Result<(), String> {
         scheduler::run(&program, &root().join(PAGE))?;
     }
     if matches!(wanted, "ring" | "all") {
-        eprintln!("\n▸ bench ring: Relevo and the reference take turns (some six minutes)");
+        eprintln!(
+            "\n▸ bench ring: Relevo and the reference take turns (six to eight minutes on a quiet machine)"
+        );
         let rest = if wanted == "ring" { arguments.get(1..).unwrap_or_default() } else { &[] };
         let (table, is_all) = ring::run(&program, rest)?;
         println!("{}", table.text());

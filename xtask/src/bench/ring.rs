@@ -18,17 +18,20 @@ struct Carrier {
     name: &'static str,
     /// What goes into section `totem`.
     totem: &'static str,
-    kills: usize,
+    /// Configured token timeouts (line of section `totem`, name of the row) at which an engine is killed.
+    kills: &'static [(&'static str, &'static str)],
     formations: &'static [u8],
 }
 
+const KILLS: &[(&str, &str)] = &[("", "nothing configured"), ("\n token: 1000", "token 1000")];
+const FORMATIONS: &[u8] = &[2, 8, 16, 32];
 const CARRIERS: &[Carrier] = &[
-    Carrier { name: "udpu", totem: "transport: udpu", kills: 3, formations: &[2, 8] },
-    Carrier { name: "knet", totem: "transport: knet", kills: 1, formations: &[2, 8, 16, 32] },
+    Carrier { name: "udpu", totem: "transport: udpu", kills: KILLS, formations: FORMATIONS },
+    Carrier { name: "knet", totem: "transport: knet", kills: KILLS, formations: FORMATIONS },
     Carrier {
         name: "knet+aes256/sha256",
         totem: "transport: knet\n crypto_cipher: aes256\n crypto_hash: sha256",
-        kills: 0,
+        kills: &[],
         formations: &[],
     },
 ];
@@ -36,8 +39,10 @@ const SIZES: &[u64] = &[64, 1024, 65_536];
 /// How often the engines take turns, and how long each one is flooded then.
 const ROUNDS: usize = 3;
 const FLOOD_MS: u64 = 900;
-/// Rings of so many nodes are formed several times; larger ones take the reference too long.
-const SMALL: u8 = 8;
+/// What takes longer than this in one engine is not repeated with it.
+const REPEAT_LIMIT: Duration = Duration::from_secs(12);
+/// Nor is anything of this kind after so long a run: each row is there then, but with one value.
+const REPEATS_UNTIL: Duration = Duration::from_secs(5 * 60);
 /// How long the daemons are watched at rest.
 const REST: Duration = Duration::from_secs(5);
 
@@ -88,24 +93,54 @@ impl Bench {
     fn carrier(&mut self, program: &Path, carrier: &Carrier) -> Result<(), String> {
         self.two(program, carrier)?;
         self.three(program, carrier)?;
+        for kill in carrier.kills {
+            self.kills(program, carrier, *kill)?;
+        }
         for nodes in carrier.formations {
-            let what = format!("{}, {nodes} nodes from cold, ms", carrier.name);
-            if self.wants(&what) {
-                let form = |engine| Ring::hosts(program, engine, carrier.totem, *nodes)?.form();
-                let mut times: Pair = [Vec::new(), Vec::new()];
-                for _ in 0..if *nodes <= SMALL { ROUNDS } else { 1 } {
-                    for (engine, times) in ENGINES.iter().zip(&mut times) {
-                        match form(engine) {
-                            Ok(time) => times.push(time.as_secs_f64() * 1e3),
-                            // Who does not get there in time has no value; the other one keeps its own.
-                            Err(reason) => eprintln!("  {engine}: {reason}"),
-                        }
-                    }
-                }
-                self.add(what, false, times);
-            }
+            self.formation(program, carrier, *nodes);
         }
         Ok(())
+    }
+
+    /// Who does not get there in time has no value; the other one keeps its own.
+    fn formation(&mut self, program: &Path, carrier: &Carrier, nodes: u8) {
+        let what = format!("{}, {nodes} nodes from cold, ms", carrier.name);
+        if !self.wants(&what) {
+            return;
+        }
+        let form = |at: usize| Ring::hosts(program, ENGINES[at], carrier.totem, nodes)?.form();
+        self.turns(what, |at| form(at).map(|time| time.as_secs_f64() * 1e3));
+    }
+
+    fn kills(&mut self, program: &Path, carrier: &Carrier, kill: (&str, &str)) -> Result<(), String> {
+        let (line, name) = kill;
+        let what = format!("{}, {name}, engine killed until the new membership, ms", carrier.name);
+        if self.wants(&what) {
+            let mut rings = formed(program, &format!("{}{line}", carrier.totem), 2)?;
+            self.turns(what, |at| rings[at].kill());
+        }
+        Ok(())
+    }
+
+    /// The engines take turns; each has its first one, and more while that does not take it too long.
+    fn turns(&mut self, what: String, mut measure: impl FnMut(usize) -> Result<f64, String>) {
+        let mut values: Pair = [Vec::new(), Vec::new()];
+        let mut used = [Duration::ZERO; 2];
+        for _ in 0..ROUNDS {
+            for at in 0..ENGINES.len() {
+                let is_late = !values[at].is_empty() && self.start.elapsed() > REPEATS_UNTIL;
+                if is_late || used[at] > REPEAT_LIMIT {
+                    continue;
+                }
+                let start = Instant::now();
+                match measure(at) {
+                    Ok(value) => values[at].push(value),
+                    Err(reason) => eprintln!("  {what}: {}: {reason}", ENGINES[at]),
+                }
+                used[at] += start.elapsed();
+            }
+        }
+        self.add(what, false, values);
     }
 
     fn two(&mut self, program: &Path, carrier: &Carrier) -> Result<(), String> {
@@ -116,12 +151,11 @@ impl Bench {
         let loaded = format!("{name}, round trip beside as many as the engine takes, ms");
         let cost = format!("{name}, processor at rest, %");
         let memory = format!("{name}, memory, MB");
-        let killed = format!("{name}, engine killed until the new membership, ms");
-        let single = [&rest, &paced, &loaded, &cost, &memory, &killed];
+        let single = [&rest, &paced, &loaded, &cost, &memory];
         if !floods.iter().any(|(what, _)| self.wants(what)) && !single.iter().any(|what| self.wants(what)) {
             return Ok(());
         }
-        let mut rings = formed(program, carrier, 2)?;
+        let rings = formed(program, carrier.totem, 2)?;
         for (what, size) in floods {
             self.flood(what, size, &rings)?;
         }
@@ -139,18 +173,13 @@ impl Bench {
             self.add(cost, false, [share(0), share(1)]);
             self.add(memory, false, both([0, 1].map(|at| rings[at].megabytes().map(|mb| vec![mb])))?);
         }
-        if self.wants(&killed) && carrier.kills > 0 {
-            let kill = |ring: &mut Ring| (0..carrier.kills).map(|_| ring.kill()).collect();
-            let times = both(rings.each_mut().map(kill))?;
-            self.add(killed, false, times);
-        }
         Ok(())
     }
 
     fn three(&mut self, program: &Path, carrier: &Carrier) -> Result<(), String> {
         let floods = floods(carrier.name, 3);
         if floods.iter().any(|(what, _)| self.wants(what)) {
-            let rings = formed(program, carrier, 3)?;
+            let rings = formed(program, carrier.totem, 3)?;
             for (what, size) in floods {
                 self.flood(what, size, &rings)?;
             }
@@ -178,8 +207,8 @@ fn floods(carrier: &str, nodes: u8) -> Vec<(String, u64)> {
     SIZES.iter().map(row).collect()
 }
 
-fn formed(program: &Path, carrier: &Carrier, nodes: u8) -> Result<[Ring; 2], String> {
-    let [ours, theirs] = ENGINES.map(|engine| Ring::hosts(program, engine, carrier.totem, nodes));
+fn formed(program: &Path, totem: &str, nodes: u8) -> Result<[Ring; 2], String> {
+    let [ours, theirs] = ENGINES.map(|engine| Ring::hosts(program, engine, totem, nodes));
     let mut rings = [ours?, theirs?];
     for ring in &mut rings {
         ring.form()?;
@@ -192,6 +221,14 @@ fn both(values: [Result<Vec<f64>, String>; 2]) -> Result<Pair, String> {
     Ok([ours?, theirs?])
 }
 
+/// What else the machine had to do, so that nobody must remember it beside the table.
+fn circumstances() -> String {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split_whitespace().next().unwrap_or("unknown");
+    format!("{processors} processors, load average before the run {load}")
+}
+
 /// Measures what is chosen on both engines. True: everything was.
 ///
 /// # Errors
@@ -200,9 +237,10 @@ pub fn run(program: &Path, arguments: &[String]) -> Result<(Table, bool), String
     let choice = Choice::parse(arguments)?;
     let is_all = choice.0.is_empty();
     crate::run::command("cargo", &["build", "--release", "--quiet", "--package", "xtask"])?;
+    let title = format!("The ring ({})", circumstances());
     let mut bench = Bench { choice, start: Instant::now(), rows: Vec::new() };
     for carrier in CARRIERS {
         bench.carrier(program, carrier)?;
     }
-    Ok((Table { title: "The ring".into(), unit: "", rows: bench.rows }, is_all))
+    Ok((Table { title, unit: "", rows: bench.rows }, is_all))
 }

@@ -53,9 +53,10 @@ fn nap(cpg: &Cpg) {
     let _ = sys::poll::wait_one(cpg.fd(), sys::Interest::READ, Some(NAP));
 }
 
-/// Waits until as many processes are in the group.
+/// Waits until as many processes are in the group. Who waits in vain is told that it timed out.
 fn await_members(cpg: &mut Cpg, wanted: u64) -> Result<(), Error> {
-    loop {
+    let start = Instant::now();
+    while start.elapsed() < OPEN_PATIENCE {
         while let Some(event) = cpg.poll_event()? {
             if let CpgEvent::Membership { members, .. } = event
                 && members.len() as u64 >= wanted
@@ -65,6 +66,7 @@ fn await_members(cpg: &mut Cpg, wanted: u64) -> Result<(), Error> {
         }
         nap(cpg);
     }
+    Err(Error::Timeout)
 }
 
 /// Sends messages of a size, so many a second or (0) as fast as the engine takes them, and prints the rate of
