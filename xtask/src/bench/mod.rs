@@ -32,7 +32,7 @@ pub fn bench(arguments: &[String]) -> Result<(), String> {
     }
     if matches!(wanted, "ring" | "all") {
         eprintln!(
-            "\n▸ bench ring: Relevo and the reference take turns (six to eight minutes on a quiet machine)"
+            "\n▸ bench ring: Relevo and the reference take turns (ten to eleven minutes on a quiet machine)"
         );
         let rest = if wanted == "ring" { arguments.get(1..).unwrap_or_default() } else { &[] };
         let (table, is_all) = ring::run(&program, rest)?;
