@@ -1,6 +1,6 @@
 //! A document beside the tables.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use xml::{Document, Element, NodeKind};
 
@@ -11,7 +11,7 @@ use super::{Fault, MAX_FAULTS};
 /// Checks a whole document.
 pub(super) fn check(cib: &Document, line: Line, top: &'static Definition) -> Vec<Fault> {
     let root = cib.root_element();
-    let mut check = Check { cib, line, faults: Vec::new(), ids: HashMap::new(), references: Vec::new() };
+    let mut check = Check { cib, line, faults: Vec::new(), ids: HashSet::new(), references: Vec::new() };
     if root.name() == top.name {
         check.element(root, top);
     } else {
@@ -25,7 +25,7 @@ struct Check<'a> {
     cib: &'a Document,
     line: Line,
     faults: Vec<Fault>,
-    ids: HashMap<&'a str, ()>,
+    ids: HashSet<&'a str>,
     references: Vec<(Element<'a>, &'static str, &'a str)>,
 }
 
@@ -88,7 +88,7 @@ impl<'a> Check<'a> {
             return self.fault(element, message);
         }
         match kind {
-            Kind::Id if self.ids.insert(blank_free(value), ()).is_some() => {
+            Kind::Id if !self.ids.insert(blank_free(value)) => {
                 self.fault(element, format!("the id '{}' is used twice", blank_free(value)));
             }
             Kind::IdRef => self.references.push((element, *name, blank_free(value))),
@@ -129,7 +129,7 @@ impl<'a> Check<'a> {
     /// Everything that is referred to must be there.
     fn resolve(&mut self) {
         for (element, name, value) in std::mem::take(&mut self.references) {
-            if !self.ids.contains_key(value) {
+            if !self.ids.contains(value) {
                 self.fault(element, format!("{name}='{value}' names nothing in the configuration"));
             }
         }

@@ -117,8 +117,8 @@ impl Shape {
     }
 
     pub fn part(&self, name: &str, line: Line) -> Option<(&'static Part, &'static Definition)> {
-        let parts = self.parts.iter().filter(|part| part.applies(line));
-        parts.into_iter().find_map(|part| Some((part, part.element(name)?)))
+        let mut parts = self.parts.iter().filter(|part| part.applies(line));
+        parts.find_map(|part| Some((part, part.element(name)?)))
     }
 }
 
