@@ -70,6 +70,10 @@ pub struct Timing {
     pub kin_token: Duration,
     /// Stands in for `consensus` there, where it is shorter.
     pub kin_consensus: Duration,
+    /// Stand in for `token_retransmit` and `hold` in a ring of our own nodes only: at most what they are with
+    /// nothing configured, since the token that comes to nobody is how a killed engine is noticed.
+    pub kin_retransmit: Duration,
+    pub kin_hold: Duration,
     pub merge: Duration,
     /// Ask a representative that holds the token longer than this to move it. Only with our own
     /// short default token: one that is configured otherwise may hold it for that long.
@@ -95,15 +99,16 @@ impl Timing {
         let default_const = if own { OWN_RETRANSMITS } else { RETRANSMITS_BEFORE_LOSS };
         let loss_const = settings.token_retransmits_before_loss_const.unwrap_or(default_const);
         // As the reference computes them: token / (n + 0.2) and 0.8 × that − 10.
-        let retransmit_ms = settings.token_retransmit_ms.unwrap_or_else(|| {
-            let tenths = u64::from(loss_const) * 10 + 2;
-            u32::try_from(u64::from(kin_token_ms) * 10 / tenths).unwrap_or(u32::MAX)
-        });
-        let hold_ms = settings.hold_ms.unwrap_or_else(|| {
-            let scaled = u64::from(retransmit_ms) * 8 / 10;
-            // Half of the retransmit time where nothing would be left: with a token below 126 ms.
-            u32::try_from(scaled).unwrap_or(u32::MAX).saturating_sub(10).max(retransmit_ms / 2).max(1)
-        });
+        let retransmit_ms =
+            settings.token_retransmit_ms.unwrap_or_else(|| retransmit_ms(kin_token_ms, loss_const));
+        let hold_ms = settings.hold_ms.unwrap_or_else(|| hold_ms(retransmit_ms));
+        let is_derived = settings.token_retransmit_ms.is_none() && settings.hold_ms.is_none();
+        let (kin_retransmit_ms, kin_hold_ms) = if is_derived {
+            let shorter = retransmit_ms.min(self::retransmit_ms(OWN_TOKEN_MS, OWN_RETRANSMITS));
+            (shorter, self::hold_ms(shorter))
+        } else {
+            (retransmit_ms, hold_ms)
+        };
         let consensus_ms = settings.consensus_ms.unwrap_or_else(|| times_1_2(token_ms));
         let warning = settings.token_warning_percent.unwrap_or(TOKEN_WARNING_PERCENT);
         let timing = Self {
@@ -116,6 +121,8 @@ impl Timing {
             consensus: ms(consensus_ms),
             kin_token: ms(kin_token_ms),
             kin_consensus: ms((kin_token_ms / 2).clamp(KIN_CONSENSUS_MIN_MS, OWN_CONSENSUS_MS)),
+            kin_retransmit: ms(kin_retransmit_ms),
+            kin_hold: ms(kin_hold_ms),
             merge: ms(settings.merge_ms.unwrap_or(MERGE_MS)),
             nudge: own.then(|| ms(kin_token_ms / 2)),
         };
@@ -151,6 +158,18 @@ impl Timing {
         }
         Ok(())
     }
+}
+
+/// The token is repeated so often before it is given up.
+fn retransmit_ms(token_ms: u32, times: u32) -> u32 {
+    let tenths = u64::from(times) * 10 + 2;
+    u32::try_from(u64::from(token_ms) * 10 / tenths).unwrap_or(u32::MAX)
+}
+
+/// Half of the retransmit time where the reference's rule leaves nothing: with a token below 126 ms.
+fn hold_ms(retransmit_ms: u32) -> u32 {
+    let scaled = u64::from(retransmit_ms) * 8 / 10;
+    u32::try_from(scaled).unwrap_or(u32::MAX).saturating_sub(10).max(retransmit_ms / 2).max(1)
 }
 
 fn effective_token(settings: &TimingSettings, nodes: usize) -> u32 {
@@ -236,6 +255,24 @@ mod tests {
         let three = Timing::derive(&settings, 3).expect("valid");
         assert_eq!(millis(three.token), 3650);
         assert_eq!((millis(three.token_retransmit), millis(three.hold)), (869, 685));
+    }
+
+    #[test]
+    fn among_kin_the_token_moves_as_often_as_with_nothing_configured() {
+        let derive = |settings: TimingSettings| Timing::derive(&settings, 2).expect("valid");
+        let silent = derive(TimingSettings::default());
+        assert_eq!((silent.kin_retransmit, silent.kin_hold), (silent.token_retransmit, silent.hold));
+        let second = TimingSettings { token_ms: Some(1000), ..TimingSettings::default() };
+        let timing = derive(second.clone());
+        assert_eq!((millis(timing.token_retransmit), millis(timing.hold)), (238, 180));
+        assert_eq!((timing.kin_retransmit, timing.kin_hold), (silent.kin_retransmit, silent.kin_hold));
+        // What is configured holds.
+        let explicit = derive(TimingSettings { token_retransmit_ms: Some(200), ..second.clone() });
+        assert_eq!((millis(explicit.kin_retransmit), millis(explicit.kin_hold)), (200, 150));
+        let explicit = derive(TimingSettings { hold_ms: Some(100), ..second });
+        assert_eq!((millis(explicit.kin_retransmit), millis(explicit.kin_hold)), (238, 100));
+        let short = derive(TimingSettings { token_ms: Some(130), ..TimingSettings::default() });
+        assert_eq!((short.kin_retransmit, short.kin_hold), (short.token_retransmit, short.hold));
     }
 
     #[test]

@@ -28,7 +28,12 @@ impl Totem {
     }
 
     pub(crate) fn restart_retransmit_timer(&mut self) {
-        self.timers.start(Timer::Retransmit, self.now, self.config.timing.token_retransmit);
+        self.timers.start(Timer::Retransmit, self.now, self.retransmit_after());
+    }
+
+    fn retransmit_after(&self) -> Duration {
+        let timing = &self.config.timing;
+        if self.is_among_kin() { timing.kin_retransmit } else { timing.token_retransmit }
     }
 
     pub(crate) fn token_late(&mut self) {
@@ -44,7 +49,7 @@ impl Totem {
             self.resend_token();
             // The first repeat must wait for a representative that holds the token. Once one was due, the token is
             // likely lost; with every fifth packet lost and a stop in between, a few more tries would not do.
-            let interval = self.config.timing.token_retransmit;
+            let interval = self.retransmit_after();
             let again = if self.config.announce { interval / OWN_REPEATS } else { interval };
             self.timers.start(Timer::Retransmit, self.now, again.max(REPEAT_MIN.min(interval)));
         }
@@ -253,7 +258,9 @@ impl Totem {
         self.restart_token_timer();
         self.restart_retransmit_timer();
         if !forward {
-            self.timers.start(Timer::Hold, self.now, self.config.timing.hold);
+            let timing = &self.config.timing;
+            let hold = if self.is_among_kin() { timing.kin_hold } else { timing.hold };
+            self.timers.start(Timer::Hold, self.now, hold);
         }
     }
 
