@@ -161,10 +161,14 @@ pub fn is_true(text: Option<&str>) -> bool {
     text.and_then(parse_bool) == Some(true)
 }
 
+/// A number of so many digits fits into 64 bits with a sign.
+const SAFE_DIGITS: usize = 18;
+
 /// Leading integer (after white space, with sign), and what follows it. `None` when there is none.
 /// Numbers that do not fit are clipped.
 pub fn leading_int(text: &str) -> Option<(i64, &str)> {
-    let text = text.trim_start_matches([' ', '\t', '\n', '\r', '\u{b}', '\u{c}']);
+    let blanks = text.bytes().take_while(|byte| matches!(byte, b' ' | b'\t'..=b'\r')).count();
+    let text = text.get(blanks..)?;
     let (negative, digits) = match text.as_bytes().first() {
         Some(b'-') => (true, text.get(1..)?),
         Some(b'+') => (false, text.get(1..)?),
@@ -175,9 +179,13 @@ pub fn leading_int(text: &str) -> Option<(i64, &str)> {
         return None;
     }
     let (number, rest) = digits.split_at(end);
-    let value = number
-        .bytes()
-        .try_fold(0i64, |value, digit| value.checked_mul(10)?.checked_add(i64::from(digit - b'0')));
+    let add = |value: i64, digit: u8| value * 10 + i64::from(digit - b'0');
+    let value = if end <= SAFE_DIGITS {
+        Some(number.bytes().fold(0, add))
+    } else {
+        let checked = |value: i64, digit: u8| value.checked_mul(10)?.checked_add(i64::from(digit - b'0'));
+        number.bytes().try_fold(0, checked)
+    };
     let value = match value {
         Some(value) if negative => -value,
         Some(value) => value,

@@ -237,6 +237,7 @@ pub fn run(program: &Path, arguments: &[String]) -> Result<(Table, bool), String
     let choice = Choice::parse(arguments)?;
     let is_all = choice.0.is_empty();
     crate::run::command("cargo", &["build", "--release", "--quiet", "--package", "xtask"])?;
+    super::install("xtask")?;
     let title = format!("The ring ({})", circumstances());
     let mut bench = Bench { choice, start: Instant::now(), rows: Vec::new() };
     for carrier in CARRIERS {
