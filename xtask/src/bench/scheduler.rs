@@ -289,7 +289,8 @@ fn alone(program: &Program, file: &Path, kind: Kind) -> Result<Option<f64>, Stri
     // Each profile reads the file once: what one decision more takes is the decision alone.
     let mut more = 1;
     loop {
-        let (Some(one), Some(many)) = (profile_s(program, dir, 1)?, profile_s(program, dir, 1 + more)?) else {
+        let (Some(one), Some(many)) = (profile_s(program, dir, 1)?, profile_s(program, dir, 1 + more)?)
+        else {
             return Ok(None);
         };
         let seconds = many - one;
