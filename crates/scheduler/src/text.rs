@@ -286,19 +286,24 @@ fn value_of(digits: &[u8]) -> i64 {
 
 /// Compares dotted version numbers; what is missing counts as 0.
 pub fn compare_versions(a: &str, b: &str) -> Ordering {
-    let parts = |text: &str| -> Vec<i64> {
-        let text = text.trim_start();
-        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-        text.get(..end).unwrap_or("").split('.').map(|p| parse_int(p).unwrap_or(0)).collect()
-    };
-    let (a, b) = (parts(a), parts(b));
-    for i in 0..a.len().max(b.len()) {
-        let order = a.get(i).unwrap_or(&0).cmp(b.get(i).unwrap_or(&0));
+    let (mut a, mut b) = (version_parts(a), version_parts(b));
+    loop {
+        let (a, b) = (a.next(), b.next());
+        if a.is_none() && b.is_none() {
+            return Ordering::Equal;
+        }
+        let order = a.unwrap_or(0).cmp(&b.unwrap_or(0));
         if order != Ordering::Equal {
             return order;
         }
     }
-    Ordering::Equal
+}
+
+/// The numbers of a version, up to what is neither a digit nor a point.
+fn version_parts(text: &str) -> impl Iterator<Item = i64> {
+    let text = text.trim_start();
+    let end = text.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
+    text.get(..end).unwrap_or("").split('.').map(|part| parse_int(part).unwrap_or(0))
 }
 
 /// `RSC_TASK_INTERVAL`: the name of an operation.

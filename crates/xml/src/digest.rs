@@ -27,12 +27,17 @@ pub fn md5_hex(bytes: &[u8]) -> String {
 /// Digest of an operation's parameters, given in ascending order of their names: as
 /// [`Document::digest_of_parameters`] of an element with them, without the element.
 pub fn digest_of_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    md5_hex(parameters_text(pairs).as_bytes())
+}
+
+/// What [`digest_of_pairs`] is the digest of.
+pub fn parameters_text<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut text = String::from(" <parameters");
     for (name, value) in pairs {
         write_attribute(name, value, &mut text);
     }
     text.push_str("/>\n");
-    md5_hex(text.as_bytes())
+    text
 }
 
 impl Document {

@@ -278,7 +278,7 @@ fn peak_mb(program: &Program, file: &Path, kind: Kind) -> Option<f64> {
     Some(kilobytes / 1024.0)
 }
 
-/// The decision alone, in ms: how `--profile` times it, with enough repetitions for its two decimals.
+/// The decision alone, in ms, as `--profile` times it: a mean over at least half a second.
 fn alone(program: &Program, file: &Path, kind: Kind) -> Result<Option<f64>, String> {
     let dir = file.parent().unwrap_or(file);
     if kind == Kind::Lost {
@@ -286,25 +286,32 @@ fn alone(program: &Program, file: &Path, kind: Kind) -> Result<Option<f64>, Stri
         let status = start(program, file, &["-d", "node2", "-I", &file.display().to_string()])?.wait();
         status.map_err(|error| error.to_string())?;
     }
-    let mut repeat = 1;
+    // Each profile reads the file once: what one decision more takes is the decision alone.
+    let mut more = 1;
     loop {
-        let output = Command::new(&program.path)
-            .args(program.first)
-            .arg("-P")
-            .arg(dir)
-            .args(["-N", &repeat.to_string()])
-            .output()
-            .map_err(|error| format!("{}: {error}", program.path.display()))?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let seconds = text.split(" ... ").nth(1).and_then(|rest| rest.split(' ').next()?.parse::<f64>().ok());
-        match seconds {
-            Some(seconds) if seconds >= 0.5 || repeat >= 1_000 => {
-                return Ok(Some(seconds * 1000.0 / f64::from(repeat)));
-            }
-            Some(_) => repeat *= 10,
-            None => return Ok(None),
+        let (Some(one), Some(many)) = (profile_s(program, dir, 1)?, profile_s(program, dir, 1 + more)?)
+        else {
+            return Ok(None);
+        };
+        let seconds = many - one;
+        if seconds >= 0.5 || more >= 1_000 {
+            return Ok(Some(seconds * 1000.0 / f64::from(more)));
         }
+        more *= 10;
     }
+}
+
+/// How long `--profile` says that reading a file and deciding on it so many times takes.
+fn profile_s(program: &Program, dir: &Path, times: u32) -> Result<Option<f64>, String> {
+    let output = Command::new(&program.path)
+        .args(program.first)
+        .args(["--output-as=xml", "-N", &times.to_string(), "-P"])
+        .arg(dir)
+        .output()
+        .map_err(|error| format!("{}: {error}", program.path.display()))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut parts = text.split("duration=\"").skip(1);
+    Ok(parts.next().and_then(|rest| rest.split('"').next()?.parse().ok()))
 }
 
 /// What another node costs for each resource: from the difference of two runs.
