@@ -11,8 +11,8 @@ const REMOTE_PORT: &str = "3121";
 const REMOTE_KEY: &str = "/etc/pacemaker/authkey";
 const REMOTED: &str = "/usr/sbin/pacemaker-remoted";
 const BUNDLE_LOG_DIR: &str = "/var/log/pacemaker/bundles";
-/// A configuration that asks for more replicas than this is refused.
-const MAX_REPLICAS: i32 = 10_000;
+/// A configuration that asks for more replicas than this is refused: each replica is told of all the others.
+const MAX_REPLICAS: i32 = 1_000;
 
 /// The expanded configuration.
 #[derive(Debug, Clone)]

@@ -507,10 +507,11 @@ fn save_all(args: &Args, cib: &Arc<Document>, run: &Run) -> Result<(), (Failure,
     }
     match &args.source {
         Source::File(path) if args.in_place => save(Some(path), None, || output.to_pretty()),
-        _ if args.in_place => Err(Failure(
+        Source::Pipe if args.in_place => Err(Failure(
             ExitCode::USAGE,
             "--in-place needs --xml-file: only a file can be changed".to_string(),
         )),
+        // As in the reference, nothing is stored in a live cluster.
         _ => Ok(()),
     }
     .map_err(|f| (f, &ALL[..]))

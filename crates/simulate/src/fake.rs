@@ -401,7 +401,9 @@ impl Fake {
     fn set_transient(&mut self, state: NodeId, name: &str, value: &str) {
         let id = self.doc.attr(state, "id").unwrap_or("").to_string();
         let attrs = self.entry(state, "transient_attributes");
-        self.doc.set_attr(attrs, "id", &id);
+        if self.doc.attr(attrs, "id").is_none() {
+            self.doc.set_attr(attrs, "id", &id);
+        }
         let block = self.entry(attrs, "instance_attributes");
         if self.doc.attr(block, "id").is_none() {
             self.doc.set_attr(block, "id", &id);

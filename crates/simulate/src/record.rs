@@ -11,12 +11,14 @@ pub struct Record {
     /// Name of the element, empty if XML leaves it out.
     pub element: &'static str,
     pub attrs: Vec<(&'static str, String)>,
+    /// Elements inside, each with its text.
+    pub inside: Vec<(String, String)>,
 }
 
 impl Record {
     pub fn new(element: &'static str, text: impl Into<String>, attrs: &[(&'static str, &str)]) -> Record {
         let attrs = attrs.iter().map(|(name, value)| (*name, (*value).to_string())).collect();
-        Record { text: text.into(), element, attrs }
+        Record { text: text.into(), element, attrs, inside: Vec::new() }
     }
 
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Record {
@@ -114,6 +116,10 @@ fn append(doc: &mut Document, parent: NodeId, records: Vec<&Record>) {
     for record in records.into_iter().filter(|r| !r.element.is_empty()) {
         let attrs: Vec<(&str, &str)> =
             record.attrs.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        doc.append_with(parent, record.element, &attrs);
+        let element = doc.append_with(parent, record.element, &attrs);
+        for (name, value) in &record.inside {
+            let inner = doc.append(element, name);
+            doc.append_text(inner, value);
+        }
     }
 }

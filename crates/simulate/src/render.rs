@@ -2,6 +2,7 @@
 
 use crate::record::Record;
 use base::Score;
+use scheduler::text::Str;
 use scheduler::{ActIx, Cluster, Line, af, ar};
 use std::fmt::Write;
 
@@ -21,21 +22,31 @@ pub fn record(of: &Line) -> Record {
             record.attrs.extend(node.as_ref().map(|n| ("node", n.to_string())));
             record
         }
-        Line::Capacity { stage, node, .. } => {
-            Record::new("capacity", text, &[("node", &**node), ("comment", *stage)])
+        Line::Capacity { stage, node, values } => {
+            let record = Record::new("capacity", text, &[("node", &**node), ("comment", *stage)]);
+            Record { inside: amounts(values), ..record }
         }
-        Line::Utilization { stage, rsc, node, .. } => {
+        Line::Utilization { stage, rsc, node, values } => {
             let attrs = [("resource", &**rsc), ("node", &**node), ("function", *stage)];
-            Record::new("utilization", text, &attrs)
+            Record { inside: amounts(values), ..Record::new("utilization", text, &attrs) }
         }
         Line::Info(_) => Record { text, ..Record::default() },
     }
 }
 
+/// Amounts whose names can be names of elements.
+fn amounts(values: &[(Str, Str)]) -> Vec<(String, String)> {
+    let starts = |c: char| c.is_alphabetic() || c == '_';
+    let goes_on = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let fits = |name: &str| name.starts_with(starts) && name.chars().all(goes_on);
+    let fitting = values.iter().filter(|(name, _)| fits(name));
+    fitting.map(|(name, value)| (name.to_string(), value.to_string())).collect()
+}
+
 /// One line of the scores or utilization output.
 pub fn line(line: &Line) -> String {
     let score = |value: i32| Score::new(i64::from(value));
-    let amounts = |values: &[(scheduler::text::Str, scheduler::text::Str)]| {
+    let amounts = |values: &[(Str, Str)]| {
         values.iter().fold(String::new(), |mut out, (name, value)| {
             let _ = write!(out, " {name}={value}");
             out

@@ -37,7 +37,7 @@ pub fn summary(cluster: &Cluster) -> Vec<Record> {
         let text = format!("{what:<CHANGE_WIDTH$}   {rsc:<ids$}   ( {text:>details$} ){space}{reason}");
         let mut attrs = vec![("action", what.to_ascii_lowercase()), ("resource", rsc.clone())];
         attrs.extend(c.attrs);
-        Record { text, element: "rsc_action", attrs }
+        Record { text, element: "rsc_action", attrs, inside: Vec::new() }
     }));
     records
 }

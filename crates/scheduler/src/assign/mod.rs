@@ -179,8 +179,9 @@ impl Cluster {
         }
         let Some(lock) = self.rscs[rsc].lock_node else { return };
         if self.config.shutdown_lock_ms > 0 {
-            let until =
-                self.rscs[rsc].lock_time + i64::from(crate::text::ms_to_s(self.config.shutdown_lock_ms));
+            let until = self.rscs[rsc]
+                .lock_time
+                .saturating_add(i64::from(crate::text::ms_to_s(self.config.shutdown_lock_ms)));
             self.recheck(until + 1);
         }
         for node in self.node_order.clone() {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::parse::{DateError, is_space};
-use super::{DAY_S, MAX_YEAR, Time};
+use super::{DAY_S, MAX_YEAR, Time, days_before_year};
 use crate::text::leading_int;
 
 /// A length of time as ISO 8601 writes it (`P1Y2M3DT4H`).
@@ -103,9 +103,12 @@ impl Duration {
         Ok(())
     }
 
-    /// With years of 365 and months of 30 days.
+    /// As the reference counts intervals (crm_time_get_seconds): months have 30 days, and the first year and
+    /// the first day add nothing, as if the duration were a date.
     pub fn seconds_total(&self) -> i64 {
-        (self.years * 365 + self.months * 30 + self.days) * DAY_S + self.seconds
+        let years = days_before_year(self.years.max(1));
+        let days = years + self.months.max(0) * 30 + (self.days - 1).max(0);
+        days.saturating_mul(DAY_S).saturating_add(self.seconds)
     }
 }
 

@@ -8,6 +8,8 @@ use std::cmp::Ordering;
 pub use duration::{Duration, Period};
 pub use parse::DateError;
 
+/// After these the calendar begins anew.
+const DAYS_OF_400_YEARS: i64 = 146_097;
 const DAY_S: i64 = 86_400;
 /// Later years are no dates.
 const YEAR_MAX: i64 = 1_000_000;
@@ -65,7 +67,7 @@ impl Time {
     pub fn from_epoch(seconds: i64, offset_s: i64) -> Time {
         let total = seconds.saturating_add(EPOCH_S).saturating_add(offset_s).max(0);
         let (mut days, second) = (total / DAY_S, total % DAY_S);
-        let mut year = 1 + days / 366;
+        let mut year = 1 + days / DAYS_OF_400_YEARS * 400 + days % DAYS_OF_400_YEARS / 366;
         while days_before_year(year + 1) <= days {
             year += 1;
         }

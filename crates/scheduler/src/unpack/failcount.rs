@@ -71,7 +71,7 @@ impl Cluster {
             && found.count > 0
             && found.last_failure_s > 0
             && timeout_ms > 0
-            && self.now_s() > found.last_failure_s + i64::from(ms_to_s(timeout_ms))
+            && self.now_s() > found.last_failure_s.saturating_add(i64::from(ms_to_s(timeout_ms)))
         {
             found.count = 0;
         }

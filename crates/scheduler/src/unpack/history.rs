@@ -236,7 +236,7 @@ impl Cluster {
             return;
         }
         let limit = self.config.shutdown_lock_ms;
-        if limit > 0 && self.now_s() > lock + i64::from(ms_to_s(limit)) {
+        if limit > 0 && self.now_s() > lock.saturating_add(i64::from(ms_to_s(limit))) {
             self.clear_history(rsc, node);
         } else {
             self.rscs[rsc].lock_node = Some(node);

@@ -391,10 +391,10 @@ impl Cluster {
             && let Some(last_run) = self.doc.attr(op, "last-rc-change").and_then(parse_int)
         {
             let now = self.now_s();
-            expired = now >= last_run + timeout_s && !self.ignores_failure_timeout(history);
+            expired = now >= last_run.saturating_add(timeout_s) && !self.ignores_failure_timeout(history);
             let count = self.fail_count(node, rsc, true, false, Some(op));
             unexpired_count = count.count;
-            let last_failure = count.last_failure_s + timeout_s + 1;
+            let last_failure = count.last_failure_s.saturating_add(timeout_s + 1);
             if unexpired_count != 0 && now < last_failure {
                 self.recheck(last_failure);
             }
