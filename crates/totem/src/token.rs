@@ -510,6 +510,9 @@ mod tests {
         ring.send(now, GROUP, &[b"two"]).expect("there is room");
         assert_eq!(ring.poll_timeout(), Some(now), "no time passes");
         ring.handle_timeout(now);
+        let sent = ring.token_copy.clone().expect("the token went on");
+        let Ok((_, Packet::OrfToken(token))) = wire::decode(&sent) else { panic!("no token") };
+        assert_eq!((token.fcc, token.aru, token.aru_addr), (1, token.seq, 0), "it counts what was sent");
         assert_eq!(drain(&mut ring), [b"one".to_vec(), b"two".to_vec()]);
         assert!(ring.in_hand.is_none());
         let before = ring.last_token_seq;

@@ -422,6 +422,7 @@ fn the_devices_master_must_have_its_vote() {
 fn a_device_has_the_votes_of_all_nodes_but_one() {
     let one = One::of(with_device(&[], None), 0);
     assert_eq!((one.service.device.votes, one.service.own().expected, one.service.quorum), (2, 5, 3));
+    assert_eq!(one.service.ev_barrier, 5);
     let one = One::of(with_device(&[], Some(1)), 0);
     assert_eq!((one.service.device.votes, one.service.own().expected), (1, 4));
 }
