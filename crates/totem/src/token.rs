@@ -529,4 +529,20 @@ mod tests {
         ring.send(now, GROUP, &[b"one"]).expect("there is room");
         assert_eq!(ring.token_copy, sent);
     }
+
+    #[test]
+    fn a_long_life_of_the_old_ring_does_not_fill_the_window_of_the_next_recovery() {
+        let (mut ring, _) = resting();
+        ring.last_released = 3 << 30;
+        let entry = wire::CommitEntry { ring: ring.ring, aru: 0, high_delivered: 0, received_flg: 1 };
+        let members = vec![(ring.me, entry)];
+        ring.enter_recovery(wire::CommitToken {
+            token_seq: 1,
+            ring: ring.ring,
+            retrans_flg: 0,
+            memb_index: 1,
+            members,
+        });
+        assert!(!ring.window_is_full(0, 1));
+    }
 }

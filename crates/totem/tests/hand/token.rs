@@ -4,7 +4,7 @@
 use totem::wire::{Mcast, NOT_ENCAPSULATED, OrfToken, Packet};
 use totem::{RingId, State};
 
-use crate::stage::{FAIL_RECV, Hand, OLD};
+use crate::stage::{FAIL_RECV, Hand, ME, OLD};
 
 /// Packets that are being repeated, and of a visit's own messages, in flight at most; and of one visit.
 const WINDOW_SIZE: u32 = 50;
@@ -119,7 +119,7 @@ fn progress_makes_the_visits_without_it_count_anew() {
     let mut hand = Hand::in_ring();
     for aru in 0..3 {
         for _ in 0..FAIL_RECV {
-            hand.visit(&hand.token(OLD, 5, aru));
+            hand.visit(&OrfToken { aru_addr: ME, ..hand.token(OLD, 5, aru) });
             assert_eq!(hand.node.state(), State::Operational, "at {aru}");
         }
         hand.mcast(OLD, 1, aru + 1);
