@@ -12,7 +12,9 @@ fn main() {
     println!("cargo:rustc-link-lib=static:-bundle=gcc_eh");
     // At a fixed address the loader has 10,000 addresses less to write, on 50 pages. Stack, heap and libraries still
     // lie anywhere. `RELEVO_PIE=1` builds a program that lies anywhere itself.
-    if is("PROFILE", "release") && !is("RELEVO_PIE", "1") {
+    let features = std::env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
+    let is_static = features.split(',').any(|feature| feature == "crt-static");
+    if is("PROFILE", "release") && !is_static && !is("RELEVO_PIE", "1") {
         println!("cargo:rustc-link-arg-bins=-no-pie");
     }
 }

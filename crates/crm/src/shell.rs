@@ -305,7 +305,8 @@ impl Shell {
         let (mut cib, before) = self.load()?;
         let mut after = before.clone();
         change(&mut after)?;
-        cib.apply(&before, &after).map_err(|e| format!("could not change the configuration: {e}"))
+        cib.apply(&before, &after)
+            .map_err(|e| format!("could not change the configuration: {}", e.explained()))
     }
 
     fn top(&mut self, verb: &str, _: &[String]) -> Option<Result<(), String>> {
@@ -439,7 +440,7 @@ impl Shell {
             return Err(format!("the configuration does not conform: {}", list.join("; ")));
         }
         let result = self.cib().and_then(|mut cib| {
-            cib.apply(&before, &after).map_err(|e| format!("could not commit the changes: {e}"))
+            cib.apply(&before, &after).map_err(|e| format!("could not commit the changes: {}", e.explained()))
         });
         if result.is_err() {
             self.pending = Some((before, after));

@@ -11,6 +11,8 @@ use crate::wire::{CsError, Msg, RESPONSE_HEADER, View};
 
 const SUBSYSTEM: &str = "CFG";
 const SERVICE: u32 = 1 << 16;
+/// Message that makes every node read its configuration again.
+pub(crate) const RELOAD: u32 = 3;
 const SHUTDOWN_TIMEOUT_MS: u32 = 5000;
 const FLAG_REGARDLESS: u32 = 1;
 const FLAG_IMMEDIATE: u32 = 2;
@@ -151,7 +153,7 @@ impl Cfg {
             6 => Msg::response(12, 32, CsError::Ok).u32(24, ctx.me).done(),
             7 => {
                 self.reload_asker = Some(client);
-                let message = Msg::request(SERVICE | 3, 32).u32(16, ctx.me).u64(24, client.conn);
+                let message = Msg::request(SERVICE | RELOAD, 32).u32(16, ctx.me).u64(24, client.conn);
                 ctx.multicast(message.done());
                 return Some(());
             }
@@ -194,7 +196,7 @@ impl Cfg {
                     ctx.out.push_back(Output::Shutdown);
                 }
             }
-            3 => {
+            RELOAD => {
                 ctx.log(Level::Notice, SUBSYSTEM, format!("Config reload requested by node {sender}"));
                 if sender != ctx.me {
                     self.reload_asker = None;

@@ -271,7 +271,12 @@ impl Engine {
         };
         match service {
             Service::Cmap => self.cmap.deliver(&mut ctx!(self), function, sender, m),
-            Service::Cfg => self.cfg.deliver(&mut ctx!(self), function, sender, m),
+            Service::Cfg => {
+                if let (cfg::RELOAD, Some(votequorum)) = (function, &mut self.votequorum) {
+                    votequorum.reread_begins();
+                }
+                self.cfg.deliver(&mut ctx!(self), function, sender, m)
+            }
             Service::Cpg => self.cpg.deliver(&mut ctx!(self), function, sender, m),
             Service::Quorum => Some(()),
             Service::Votequorum => match &mut self.votequorum {

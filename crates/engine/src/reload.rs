@@ -64,6 +64,10 @@ impl Engine {
         self.map.set("config.totemconfig_reload_in_progress", 0u8);
         self.map.set("config.reload_in_progress", 0u8);
         self.settle();
+        if let Some(votequorum) = &mut self.votequorum {
+            let mut ctx = Ctx { me: self.me, now: self.now, map: &mut self.map, out: &mut self.out };
+            votequorum.reread_ends(&mut ctx, &mut self.quorum);
+        }
         let mut ctx = Ctx { me: self.me, now: self.now, map: &mut self.map, out: &mut self.out };
         self.cfg.reload_done(&mut ctx, error);
     }

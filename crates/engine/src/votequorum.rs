@@ -26,6 +26,8 @@ const DEVICE: u32 = 0;
 /// Lowest and highest member of a partition that was never quorate: it cannot win a tie.
 const NOBODY: u32 = 0;
 const NAME_FIELD: usize = 255;
+/// Votes told while the configuration is being read that wait for the end of that.
+const POSTPONED_MAX: usize = 256;
 
 const FLAG_QUORATE: u32 = 1;
 const FLAG_LEAVING: u32 = 2;
@@ -94,6 +96,14 @@ struct Options {
     device_master_wins: bool,
 }
 
+/// Votes that a node tells with a message of their own.
+#[derive(Clone, Copy, Debug)]
+struct Reconfigure {
+    param: u8,
+    id: u32,
+    value: u32,
+}
+
 #[derive(Clone, Debug, Default)]
 struct Tracker {
     context: u64,
@@ -124,6 +134,8 @@ pub(crate) struct VoteQuorum {
     trackers: BTreeMap<Client, Tracker>,
     last_man_deadline: Option<Instant>,
     device_deadline: Option<Instant>,
+    /// What came while the configuration is being read.
+    postponed: Option<Vec<Reconfigure>>,
 }
 
 impl VoteQuorum {
@@ -154,6 +166,7 @@ impl VoteQuorum {
             trackers: BTreeMap::new(),
             last_man_deadline: None,
             device_deadline: None,
+            postponed: None,
         };
         let own = Node { state: NodeState::Member, votes: 1, expected: 0, flags: FLAG_FIRST };
         service.nodes.insert(ctx.me, own);
@@ -239,7 +252,12 @@ impl VoteQuorum {
                 };
                 self.take_nodeinfo(ctx, quorum, sender, m.u32(16)?, info);
             }
-            1 => self.take_reconfigure(ctx, quorum, m.u8(24)?, m.u32(16)?, m.u32(20)?),
+            1 => {
+                let told = Reconfigure { param: m.u8(24)?, id: m.u32(16)?, value: m.u32(20)? };
+                if !self.postpones(told) {
+                    self.take_reconfigure(ctx, quorum, told);
+                }
+            }
             2 => {
                 let operation = m.u32(16)?;
                 let name = m.text(20, NAME_FIELD)?;
@@ -319,7 +337,8 @@ impl VoteQuorum {
         }
     }
 
-    fn take_reconfigure(&mut self, ctx: &mut Ctx<'_>, quorum: &mut Quorum, param: u8, id: u32, value: u32) {
+    fn take_reconfigure(&mut self, ctx: &mut Ctx<'_>, quorum: &mut Quorum, told: Reconfigure) {
+        let Reconfigure { param, id, value } = told;
         match param {
             PARAM_EXPECTED => {
                 self.set_members_expected(value);

@@ -358,6 +358,36 @@ fn a_tracker_may_veto_the_shutdown() {
     assert!(bus.outputs[&1].contains(&Output::Shutdown));
 }
 
+/// A slow node reads its file, which nobody has changed, when a faster one has told already what its own says now.
+/// In the reference each reads at the same place in the order of messages (message_handler_req_exec_cfg_reload_config).
+#[test]
+fn what_others_tell_after_a_reload_counts_after_it() {
+    let file = |id, votes: u32| {
+        let mut map = config_map(id, &[1, 2, 3], &[]);
+        map.set("quorum.expected_votes", votes);
+        map
+    };
+    let mut bus = Bus::new(&[1, 2, 3], &[]);
+    let expected = |bus: &Bus| [1, 2, 3].map(|id| bus.nodes[&id].map().u32("runtime.votequorum.ev_barrier"));
+    let mut reload = |asker: u32, votes: [u32; 3], order: [u32; 3]| {
+        bus.queue.push_back((asker, b"a", request(1 << 16 | 3, 32, &[(16, &asker.to_ne_bytes())])));
+        bus.deliver(&[1, 2, 3]);
+        for id in order {
+            let asks = bus.outputs.entry(id).or_default().iter().filter(|it| **it == Output::Reload).count();
+            assert_eq!(asks, 1, "node {id} is asked to read");
+            bus.outputs.remove(&id);
+            let votes = votes[usize::try_from(id - 1).expect("small")];
+            bus.nodes.get_mut(&id).expect("a node").apply_reload(Ok((file(id, votes), BTreeMap::new())));
+            bus.drain(id);
+            // What it tells comes to everybody before the next one has read.
+            bus.deliver(&[1, 2, 3]);
+        }
+        expected(&bus)
+    };
+    assert_eq!(reload(1, [5, 5, 5], [1, 2, 3]), [Some(5); 3]);
+    assert_eq!(reload(2, [4, 5, 5], [1, 3, 2]), [Some(4); 3]);
+}
+
 proptest! {
     #[test]
     fn arbitrary_requests_and_messages_never_panic(

@@ -36,6 +36,20 @@ impl Error {
         }
     }
 
+    /// The error, and below it each place where the changed configuration would not conform, if that is why.
+    #[must_use]
+    pub fn explained(&self) -> String {
+        let mut text = self.to_string();
+        if let Error::Refused { details: Some(details), .. } = self {
+            let faults = details.child_elements(details.root()).into_iter();
+            for fault in faults.filter_map(|fault| details.attr(fault, "message")) {
+                text.push('\n');
+                text.push_str(fault);
+            }
+        }
+        text
+    }
+
     /// The configuration's own reason, when it was that which refused.
     pub fn cib(&self) -> Option<CibError> {
         match self {

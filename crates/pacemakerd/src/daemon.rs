@@ -501,7 +501,24 @@ fn load(log: &Log) -> (Store, Document) {
             cib::empty_cib()
         }
     };
-    (store, without_status(cib))
+    let cib = without_status(cib);
+    tell_faults(log, &cib);
+    (store, cib)
+}
+
+/// Somebody has changed the file by hand: the cluster is managed all the same, but no change will be taken.
+fn tell_faults(log: &Log, cib: &Document) {
+    /// More of them are likely of one cause, and `crm_verify` tells all.
+    const FAULTS_MAX: usize = 20;
+    let Err(faults) = cib::schema::validate(cib) else { return };
+    for fault in faults.iter().take(FAULTS_MAX) {
+        log.error("pacemaker-based", &fault.to_string());
+    }
+    let schema = cib.attr(cib.root(), "validate-with").unwrap_or("no schema specified");
+    let text = format!(
+        "CIB does not validate with {schema}: changes are refused until it does (crm_verify -LV, cibadmin --replace)"
+    );
+    log.error("pacemaker-based", &text);
 }
 
 /// The status section describes a life that is over.

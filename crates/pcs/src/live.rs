@@ -43,7 +43,7 @@ impl Store for LiveStore {
         let result = self.cib().and_then(|cib| cib.apply(before, after));
         result.map_err(|error| match error {
             Error::NotConnected => StoreError::NotRunning,
-            other => StoreError::Refused(other.to_string()),
+            other => StoreError::Refused(other.explained()),
         })
     }
 

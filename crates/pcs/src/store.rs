@@ -106,7 +106,7 @@ impl Store for FileStore {
     fn save(&mut self, before: &Document, after: &Document) -> Result<(), StoreError> {
         let mut cib =
             manager_client::Cib::open(CLIENT, Some(self.0.as_os_str())).map_err(|e| self.fault(e))?;
-        cib.apply(before, after).map_err(|e| self.fault(e))
+        cib.apply(before, after).map_err(|e| self.fault(e.explained()))
     }
 
     fn is_live(&self) -> bool {

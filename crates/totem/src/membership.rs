@@ -16,7 +16,6 @@ const RING_SEQ_STEP: u64 = 4;
 impl Totem {
     pub(crate) fn enter_gather(&mut self, why: &str) {
         self.originated_token = false;
-        self.commit = None;
         self.proc.insert(self.me);
         self.consensus = BTreeSet::from([self.me]);
         self.state = State::Gather;
@@ -285,14 +284,13 @@ impl Totem {
         let index = usize::try_from(token.memb_index).unwrap_or(usize::MAX);
         let old_ring = self.old_ring;
         let aru = self.old.map_or(self.aru, |old| old.aru);
-        self.received_flg = self.aru == self.high_seq;
         let filled = token.members.get_mut(..=index).unwrap_or_default();
         if let Some((_, entry)) = filled.last_mut() {
             *entry = CommitEntry {
                 ring: old_ring,
                 aru,
                 high_delivered: self.high_delivered,
-                received_flg: u32::from(self.received_flg),
+                received_flg: u32::from(self.aru == self.high_seq),
             };
         }
         let mine = |entry: &CommitEntry| entry.ring == old_ring;
@@ -301,12 +299,9 @@ impl Totem {
             .filter(|(_, entry)| mine(entry))
             .map(|(_, entry)| entry.aru)
             .fold(aru, |high, other| if before(high, other) { other } else { high });
-        for (id, entry) in filled.iter_mut().filter(|(_, entry)| mine(entry)) {
+        for (_, entry) in filled.iter_mut().filter(|(_, entry)| mine(entry)) {
             if before(entry.aru, high_aru) {
                 entry.received_flg = 0;
-                if *id == self.me {
-                    self.received_flg = false;
-                }
             }
         }
         token.memb_index += 1;
@@ -317,8 +312,7 @@ impl Totem {
     pub(crate) fn send_commit(&mut self, mut token: CommitToken) {
         token.token_seq = token.token_seq.wrapping_add(1);
         self.stats.memb_commit_token_tx += 1;
-        let bytes = crate::wire::encode(self.native_header(), &Packet::CommitToken(token.clone()), &[]);
-        self.commit = Some(token);
+        let bytes = crate::wire::encode(self.native_header(), &Packet::CommitToken(token), &[]);
         self.send_token_bytes(bytes.into(), true);
         self.restart_retransmit_timer();
     }

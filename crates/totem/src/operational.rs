@@ -10,7 +10,6 @@ use crate::wire::{self, Packet};
 impl Totem {
     pub(crate) fn enter_operational(&mut self) {
         self.originated_token = false;
-        self.commit = None;
         self.flush_before_switch();
         self.unpack_recovered();
         let old_high = self.old.map_or(self.high_delivered, |old| old.high_seq);
@@ -46,7 +45,6 @@ impl Totem {
         self.leaving.clear();
         self.state = State::Operational;
         self.stats.operational_entered += 1;
-        self.received_flg = true;
         self.old = None;
         self.old_ring = self.ring;
     }

@@ -21,7 +21,6 @@ impl Totem {
         self.recovery = SortQueue::new();
         self.recovery_high = 0;
         self.retrans_queue.clear();
-        self.high_ring_delivered = 0;
         self.last_token_seq = u32::MAX;
         self.last_seq = 0;
         let from_old_ring: Vec<(u32, CommitEntry)> = token
@@ -60,9 +59,6 @@ impl Totem {
         for (_, entry) in entries {
             if before(entry.aru, low) {
                 low = entry.aru;
-            }
-            if before(self.high_ring_delivered, entry.high_delivered) {
-                self.high_ring_delivered = entry.high_delivered;
             }
         }
         let range = old.high_seq.wrapping_sub(low);
@@ -118,11 +114,6 @@ impl Totem {
         }
         if self.retrans_flg_count == QUIET_FOR_INSTALL {
             self.install_seq = token.seq;
-        }
-        let have_all = !before(self.aru, self.install_seq);
-        if self.retrans_flg_count >= QUIET_FOR_INSTALL && !self.received_flg && have_all {
-            self.received_flg = true;
-            self.deliver_from = self.trans.clone();
         }
         let all_have_all = !before(token.aru, self.install_seq);
         if self.retrans_flg_count >= QUIET_FOR_ROTATIONS && all_have_all {

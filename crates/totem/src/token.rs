@@ -510,6 +510,9 @@ mod tests {
         ring.send(now, GROUP, &[b"two"]).expect("there is room");
         assert_eq!(ring.poll_timeout(), Some(now), "no time passes");
         ring.handle_timeout(now);
+        let sent = ring.token_copy.clone().expect("the token went on");
+        let Ok((_, Packet::OrfToken(token))) = wire::decode(&sent) else { panic!("no token") };
+        assert_eq!((token.fcc, token.aru, token.aru_addr), (1, token.seq, 0), "it counts what was sent");
         assert_eq!(drain(&mut ring), [b"one".to_vec(), b"two".to_vec()]);
         assert!(ring.in_hand.is_none());
         let before = ring.last_token_seq;
@@ -525,5 +528,21 @@ mod tests {
         ring.held = true;
         ring.send(now, GROUP, &[b"one"]).expect("there is room");
         assert_eq!(ring.token_copy, sent);
+    }
+
+    #[test]
+    fn a_long_life_of_the_old_ring_does_not_fill_the_window_of_the_next_recovery() {
+        let (mut ring, _) = resting();
+        ring.last_released = 3 << 30;
+        let entry = wire::CommitEntry { ring: ring.ring, aru: 0, high_delivered: 0, received_flg: 1 };
+        let members = vec![(ring.me, entry)];
+        ring.enter_recovery(wire::CommitToken {
+            token_seq: 1,
+            ring: ring.ring,
+            retrans_flg: 0,
+            memb_index: 1,
+            members,
+        });
+        assert!(!ring.window_is_full(0, 1));
     }
 }

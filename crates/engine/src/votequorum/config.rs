@@ -3,10 +3,12 @@
 use totem::Level;
 
 use super::{
-    FLAG_DEVICE_REGISTERED, PARAM_CANCEL_WFA, PARAM_EXPECTED, PARAM_VOTES, SUBSYSTEM, TieBreaker, VoteQuorum,
+    FLAG_DEVICE_REGISTERED, PARAM_CANCEL_WFA, PARAM_EXPECTED, PARAM_VOTES, POSTPONED_MAX, Reconfigure,
+    SUBSYSTEM, TieBreaker, VoteQuorum,
 };
 use crate::map::Map;
 use crate::output::Ctx;
+use crate::quorum::Quorum;
 
 const LAST_MAN_WINDOW_MS: u32 = 10_000;
 const DEVICE_TIMEOUT_MS: u32 = 10_000;
@@ -44,6 +46,8 @@ fn read_node_list(map: &Map) -> Option<NodeList> {
 
 /// What a configuration means at run time, where it cannot be refused any more.
 type Problem = &'static str;
+
+const TWO_NODE_AND_DEVICE: Problem = "two_node and quorum device cannot be configured at the same time!";
 
 impl VoteQuorum {
     pub(super) fn read_startup_config(&mut self, ctx: &mut Ctx<'_>) -> Result<(), String> {
@@ -90,6 +94,7 @@ impl VoteQuorum {
     pub(crate) fn reload_config(&mut self, ctx: &mut Ctx<'_>) {
         let before = self.own();
         self.options.tie_breaker = self.options.initial_tie_breaker.clone();
+        ctx.map.set("runtime.votequorum.atb_type", self.options.tie_breaker.number());
         if let Err(problem) = self.read_common_config(ctx, true) {
             ctx.log(Level::Error, SUBSYSTEM, format!("configuration error: {problem}"));
             ctx.log(Level::Error, SUBSYSTEM, "will continue with current runtime data");
@@ -106,6 +111,24 @@ impl VoteQuorum {
         }
         if now.expected != before.expected {
             self.send_reconfigure(ctx, PARAM_EXPECTED, me, now.expected);
+        }
+    }
+
+    /// The configuration is being read: a reload comes to all nodes at one place in the order of messages, and votes
+    /// that a faster node tells after that place must not be lost to what our file said before.
+    pub(crate) fn reread_begins(&mut self) {
+        self.postponed.get_or_insert_default();
+    }
+
+    pub(super) fn postpones(&mut self, told: Reconfigure) -> bool {
+        let waiting = self.postponed.as_mut().filter(|waiting| waiting.len() < POSTPONED_MAX);
+        waiting.map(|waiting| waiting.push(told)).is_some()
+    }
+
+    /// The configuration was read and is in force, or cannot be used.
+    pub(crate) fn reread_ends(&mut self, ctx: &mut Ctx<'_>, quorum: &mut Quorum) {
+        for told in self.postponed.take().unwrap_or_default() {
+            self.take_reconfigure(ctx, quorum, told);
         }
     }
 
@@ -130,6 +153,12 @@ impl VoteQuorum {
             self.options.device_sync_timeout_ms =
                 map.u32("quorum.device.sync_timeout").unwrap_or(DEVICE_SYNC_TIMEOUT_MS);
             self.set_device_can_operate(ctx.map, true);
+        }
+        let is_registered = self.own().flags & FLAG_DEVICE_REGISTERED != 0;
+        if at_runtime && has_device && self.options.two_node && is_registered {
+            ctx.log(Level::Error, SUBSYSTEM, format!("configuration error: {TWO_NODE_AND_DEVICE}"));
+            ctx.log(Level::Error, SUBSYSTEM, "quorum device is registered, disabling two_node");
+            self.options.two_node = false;
         }
         if self.options.wait_for_all_autoset {
             self.options.wait_for_all = self.options.two_node;
@@ -183,7 +212,7 @@ impl VoteQuorum {
             return None;
         }
         if self.options.two_node {
-            return Some("two_node and quorum device cannot be configured at the same time!");
+            return Some(TWO_NODE_AND_DEVICE);
         }
         if self.options.last_man_standing {
             return Some("quorum.device is not compatible with last_man_standing");
@@ -207,13 +236,13 @@ impl VoteQuorum {
 
     fn disable_device(&mut self, ctx: &mut Ctx<'_>, problem: Problem) {
         ctx.log(Level::Error, SUBSYSTEM, format!("configuration error: {problem}"));
-        if self.options.two_node && self.own().flags & FLAG_DEVICE_REGISTERED != 0 {
-            ctx.log(Level::Error, SUBSYSTEM, "quorum device is registered, disabling two_node");
-            self.options.two_node = false;
+        let consequence = if problem == TWO_NODE_AND_DEVICE {
+            "quorum device is not registered, allowing two_node"
         } else {
-            ctx.log(Level::Error, SUBSYSTEM, "disabling quorum device operations");
-            self.set_device_can_operate(ctx.map, false);
-        }
+            "disabling quorum device operations"
+        };
+        ctx.log(Level::Error, SUBSYSTEM, consequence);
+        self.set_device_can_operate(ctx.map, false);
     }
 
     fn set_device_can_operate(&mut self, map: &mut Map, can: bool) {

@@ -215,6 +215,12 @@ fn warnings(overview: &Overview) -> Vec<String> {
     if enabled && !find::all(&overview.cib).into_iter().any(find::is_stonith) {
         found.push("No stonith devices and stonith-enabled is not false".to_string());
     }
+    if cib::schema::validate(&overview.cib).is_err() {
+        found.push(
+            "The configuration does not conform to its schema, and changes are refused (see 'pcs cluster verify')"
+                .to_string(),
+        );
+    }
     found
 }
 

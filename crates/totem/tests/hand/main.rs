@@ -5,3 +5,4 @@
 mod membership;
 mod recovery;
 mod stage;
+mod token;

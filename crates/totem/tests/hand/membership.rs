@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use totem::wire::{CommitEntry, OrfToken, Packet};
+use totem::wire::{CommitEntry, Join, OrfToken, Packet};
 use totem::{RingId, State};
 
 use crate::stage::{FAIL_RECV, Hand, ME, NEXT, OLD, alone, commit_token, old};
@@ -179,4 +179,74 @@ fn messages_of_other_rings_tell_of_others() {
     hand.mcast(other, 5, 7);
     assert_eq!(hand.own_join().proc, [1, 2, 3, 4, 5]);
     assert!(hand.messages().is_empty());
+}
+
+#[test]
+fn agreement_holds_only_while_it_is_repeated() {
+    let mut hand = Hand::in_ring();
+    hand.join(3, OLD.seq, &[1, ME, 3, 4], &[]);
+    hand.agree(OLD.seq, &[1, ME, 3, 4], &[]);
+    // Node 1 would have to send the commit token, and nobody speaks any more.
+    let (token, consensus) = hand.node.timeouts();
+    hand.wait(consensus + token + Duration::from_millis(100));
+    assert_eq!(hand.own_join().failed, [1, 3, 4]);
+}
+
+#[test]
+fn joins_that_lay_about_during_a_pause_are_not_believed() {
+    let mut hand = Hand::in_ring();
+    hand.now = hand.now.after(Duration::from_secs(2));
+    assert!(hand.node.handle_wakeup(hand.now).is_some());
+    hand.join(3, OLD.seq, &[1, ME, 3, 4], &[]);
+    assert_eq!(hand.node.state(), State::Operational);
+    hand.wait(Duration::from_millis(10));
+    hand.join(3, OLD.seq, &[1, ME, 3, 4], &[]);
+    assert_eq!(hand.node.state(), State::Gather);
+}
+
+#[test]
+fn a_host_must_say_twice_that_nobody_listens() {
+    let mut hand = Hand::in_ring();
+    for (node, state) in [(1, State::Operational), (3, State::Operational), (3, State::Gather)] {
+        hand.node.peer_unreachable(hand.now, node);
+        assert_eq!(hand.node.state(), state, "{node}");
+    }
+    assert_eq!(hand.node.ring(), OLD);
+    hand.settle();
+    assert_eq!(hand.own_join().failed, [3]);
+}
+
+#[test]
+fn joins_that_name_nodes_of_no_list_change_nothing() {
+    let mut hand = Hand::in_ring();
+    hand.node.set_known_nodes((1..=4).collect());
+    for (proc, failed) in [(&[1, ME, 3, 9][..], &[][..]), (&[1, ME, 3, 4], &[9])] {
+        hand.join(3, OLD.seq, proc, failed);
+        assert_eq!(hand.node.state(), State::Operational);
+    }
+    hand.join(3, OLD.seq, &[1, ME, 3, 4], &[]);
+    assert_eq!(hand.node.state(), State::Gather);
+}
+
+#[test]
+fn who_left_with_a_word_and_came_back_may_be_lost_without() {
+    let mut hand = Hand::in_ring();
+    hand.notes.clear();
+    let leave = Join { system_from: 3, ring_seq: OLD.seq, proc: vec![1, ME], failed: vec![3] };
+    hand.get(0, 0, &Packet::Join(leave), &[]);
+    let missed =
+        |hand: &Hand| hand.notes.iter().any(|note| note.contains("Failed to receive the leave message"));
+    let form = |hand: &mut Hand, ring: RingId, members: &[u32], failed: &[u32]| {
+        hand.agree(hand.node.ring().seq, members, failed);
+        let entries: Vec<(u32, CommitEntry)> =
+            members.iter().map(|id| (*id, CommitEntry { ring: hand.node.ring(), ..old(0) })).collect();
+        hand.first_round(ring, &entries);
+        hand.second_round(ring, &entries);
+        hand.install(ring, 0);
+    };
+    form(&mut hand, NEXT, &[1, ME], &[3]);
+    assert!(!missed(&hand));
+    form(&mut hand, RingId { seq: 16, ..NEXT }, &[1, ME, 3], &[]);
+    form(&mut hand, RingId { seq: 20, ..NEXT }, &[1, ME], &[3]);
+    assert!(missed(&hand));
 }

@@ -22,6 +22,7 @@ pub struct Hand {
     pub node: Totem,
     pub sent: Vec<(Destination, Packet)>,
     pub events: Vec<Event>,
+    pub notes: Vec<String>,
     token_seq: u32,
 }
 
@@ -40,7 +41,8 @@ impl Hand {
         };
         let now = Instant(1_000_000_000);
         let node = Totem::new(config, 0, now);
-        let mut hand = Self { now, node, sent: Vec::new(), events: Vec::new(), token_seq: 0 };
+        let mut hand =
+            Self { now, node, sent: Vec::new(), events: Vec::new(), notes: Vec::new(), token_seq: 0 };
         hand.settle();
         hand
     }
@@ -56,7 +58,8 @@ impl Hand {
             while let Some(transmit) = self.node.poll_transmit() {
                 self.sent.push((transmit.to, decode(&transmit.bytes).unwrap().1));
             }
-            while self.node.poll_note().is_some() || self.node.poll_persist().is_some() {}
+            self.notes.extend(core::iter::from_fn(|| self.node.poll_note()).map(|note| note.text));
+            while self.node.poll_persist().is_some() {}
             if self.node.poll_timeout().is_none_or(|at| at > self.now) {
                 return;
             }
@@ -192,12 +195,15 @@ impl Hand {
         hand
     }
 
-    pub fn messages(&self) -> Vec<u32> {
-        let number = |event: &Event| match event {
-            Event::Delivery(delivery) => Some(delivery.payload.iter().map(|byte| u32::from(*byte)).sum()),
+    pub fn payloads(&self) -> impl Iterator<Item = &[u8]> {
+        self.events.iter().filter_map(|event| match event {
+            Event::Delivery(delivery) => Some(delivery.payload.as_slice()),
             Event::Configuration(_) => None,
-        };
-        self.events.iter().filter_map(number).collect()
+        })
+    }
+
+    pub fn messages(&self) -> Vec<u32> {
+        self.payloads().map(|payload| payload.iter().map(|byte| u32::from(*byte)).sum()).collect()
     }
 
     /// Members of the regular configurations that were handed out.

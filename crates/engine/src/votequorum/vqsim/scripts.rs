@@ -52,6 +52,18 @@ pub(super) fn fixed_scripts() -> Vec<Script> {
             vec![split(&[1, 2]), Join(0, 1), split(&[1, 3]), Join(0, 1), Down(3), split(&[1])],
         ),
         Script::new(
+            "tie, list whose first is nowhere",
+            4,
+            &[("auto_tie_breaker", "1"), ("auto_tie_breaker_node", "9 3 1")],
+            vec![split(&[1, 2]), Join(0, 1), split(&[3, 4]), Join(0, 1), Down(3), split(&[1])],
+        ),
+        Script::new(
+            "two nodes with a tie-breaker",
+            2,
+            &[("two_node", "1"), ("auto_tie_breaker", "1")],
+            vec![split(&[2]), Join(0, 1), Down(2), Down(1), Up(0, 2)],
+        ),
+        Script::new(
             "tie, odd, waits",
             5,
             &[("auto_tie_breaker", "1"), ("wait_for_all", "1")],
@@ -77,6 +89,17 @@ pub(super) fn fixed_scripts() -> Vec<Script> {
                 ("last_man_standing_window", &SHORT_WINDOW_MS.to_string()),
             ],
             vec![Down(4), Down(3), Down(2), Up(0, 4)],
+        ),
+        Script::new(
+            "last man of exactly the quorum",
+            4,
+            &[
+                ("last_man_standing", "1"),
+                ("auto_tie_breaker", "1"),
+                ("auto_tie_breaker_node", "highest"),
+                ("last_man_standing_window", &SHORT_WINDOW_MS.to_string()),
+            ],
+            vec![split(&[1, 2]), Down(3), Down(4), Up(1, 3), Move(0, vec![1]), Join(0, 1), Down(3)],
         ),
         Script::new(
             "last man before the window",
