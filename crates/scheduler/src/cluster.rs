@@ -3,6 +3,7 @@
 mod places;
 mod scores;
 
+pub(crate) use scores::SYMMETRIC_DEFAULT;
 pub use scores::add_scores;
 
 use crate::expand::{BundlePlan, Expanded};
@@ -167,6 +168,7 @@ pub struct Cluster {
     pub(crate) node_states: HashMap<Str, NodeId>,
     pub(crate) ops_cache: HashMap<NodeId, Arc<Vec<OpConfig>>>,
     pub(crate) history_cache: HashMap<NodeId, HashMap<Str, Vec<NodeId>>>,
+    pub(crate) known_digests: crate::digest::Known,
     /// Work so far on walks along colocations, in scores looked at.
     pub walked: u64,
     pub(crate) pulls: crate::assign::pulls::Pulls,
@@ -235,6 +237,7 @@ impl Cluster {
             node_states: HashMap::new(),
             ops_cache: HashMap::new(),
             history_cache: HashMap::new(),
+            known_digests: Default::default(),
             walked: 0,
             pulls: Default::default(),
             histories: HashMap::new(),

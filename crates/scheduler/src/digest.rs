@@ -1,6 +1,7 @@
 //! Digests of operation parameters: whether a resource runs with the parameters it should have.
 
 use crate::cluster::{Cluster, Line};
+use crate::fast_hash::FastMap;
 use crate::model::*;
 use crate::rules::{RuleInput, unpack_table};
 use crate::text::{Str, Table, compare_versions, op_key, parse_int, parse_uint};
@@ -35,7 +36,27 @@ const FENCE_TASK: &str = "stonith-on";
 
 /// MD5 of the `<parameters>` element with these attributes, as the reference computes it.
 pub fn params_digest(params: &BTreeMap<Str, Str>) -> Str {
-    xml::digest_of_pairs(params.iter().map(|(name, value)| (&**name, &**value))).into()
+    xml::digest_of_pairs(pairs(params)).into()
+}
+
+fn pairs(params: &BTreeMap<Str, Str>) -> impl Iterator<Item = (&str, &str)> {
+    params.iter().map(|(name, value)| (&**name, &**value))
+}
+
+/// Digests by what they are of: most operations have the same parameters on every node.
+#[derive(Debug, Default)]
+pub(crate) struct Known(FastMap<String, Str>);
+
+impl Known {
+    fn digest(&mut self, params: &BTreeMap<Str, Str>) -> Str {
+        let text = xml::parameters_text(pairs(params));
+        if let Some(known) = self.0.get(&text) {
+            return known.clone();
+        }
+        let digest = Str::from(xml::md5_hex(text.as_bytes()));
+        self.0.insert(text, digest.clone());
+        digest
+    }
 }
 
 /// Leaves out what does not count for a digest.
@@ -115,7 +136,7 @@ impl Cluster {
         let meta = self.action_meta(rsc, Some(node), task, interval, config);
         add_meta(&mut all, &meta);
         filter_params(&mut all);
-        out.all = params_digest(&all);
+        out.all = self.known_digests.digest(&all);
         if op.is_none() || self.opts.sanitized {
             out.secure = Some(self.secure_digest(rsc, &params, &all, op));
         }
@@ -126,13 +147,19 @@ impl Cluster {
             if let Some(names) = doc.attr(op, "op-force-restart") {
                 restart.retain(|name, _| names.split(' ').any(|n| n == &**name));
             }
-            out.restart = Some(params_digest(&restart));
+            out.restart = Some(self.known_digests.digest(&restart));
         }
         out
     }
 
-    fn secure_digest(&self, rsc: RscIx, params: &Table, all: &BTreeMap<Str, Str>, op: Option<NodeId>) -> Str {
-        let doc = &self.doc;
+    fn secure_digest(
+        &mut self,
+        rsc: RscIx,
+        params: &Table,
+        all: &BTreeMap<Str, Str>,
+        op: Option<NodeId>,
+    ) -> Str {
+        let doc = self.doc.clone();
         let version = op
             .and_then(|op| doc.attr(op, "crm_feature_set"))
             .or_else(|| doc.attr(doc.root(), "crm_feature_set"))
@@ -156,7 +183,7 @@ impl Cluster {
         if old {
             secure.remove("CRM_meta_timeout");
         }
-        params_digest(&secure)
+        self.known_digests.digest(&secure)
     }
 
     /// The digest under this key, computed at first.

@@ -218,8 +218,20 @@ impl Cluster {
         }
     }
 
+    /// What is active somewhere although its history ended with a stop (after a migration that failed, say)
+    /// counts as started from now on: for notifications, and for what is shown.
+    fn correct_roles(&mut self) {
+        for rsc in self.rscs.indices() {
+            let r = &mut self.rscs[rsc];
+            if r.variant == Variant::Primitive && r.role == Role::Stopped && !r.active_nodes.is_empty() {
+                r.role = Role::Started;
+            }
+        }
+    }
+
     pub(crate) fn create_graph(&mut self) -> Graph {
         let mut graph = Graph { recheck_by: self.recheck_by, ..Graph::default() };
+        self.correct_roles();
         for rsc in self.top.clone() {
             self.rsc_to_graph(rsc, &mut graph);
         }

@@ -7,8 +7,8 @@ mod action;
 
 pub use action::{Action, ActionIndex, Edges, Needs, Operation, Related};
 
+use crate::fast_hash::FastMap;
 use crate::text::{Str, Table};
-use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
 use std::ops::{Deref, Index, IndexMut};
@@ -350,14 +350,14 @@ pub struct Node {
     /// Score and probe mode that rows start from.
     pub base: Slot,
     pub priority: i32,
-    pub attrs: HashMap<Str, Str>,
+    pub attrs: FastMap<Str, Str>,
     pub utilization: Table,
     /// Primitives active here.
     pub running: Vec<RscIx>,
     pub num_resources: i32,
     /// Connection resource of a remote node.
     pub remote: Option<RscIx>,
-    pub digests: HashMap<Str, crate::digest::Digest>,
+    pub digests: FastMap<Str, crate::digest::Digest>,
     /// Failure attributes (fail-count-, last-failure-), for quick look-up.
     pub failures: Option<Arc<Vec<(Str, Str)>>>,
 }
@@ -494,7 +494,7 @@ pub struct Resource {
     pub children: Vec<RscIx>,
     pub parent: Option<RscIx>,
     pub ops: Arc<Vec<OpConfig>>,
-    pub params: HashMap<Option<NodeIx>, Arc<Table>>,
+    pub params: FastMap<Option<NodeIx>, Arc<Table>>,
     /// Instance attributes do not depend on the node.
     pub params_static: bool,
     /// Address that replaces `addr=#uname` of a bundle's connection, once known.

@@ -1,16 +1,16 @@
 //! Rules (`<rule>`) and the blocks of name/value pairs that they guard.
 
+use crate::fast_hash::FastMap;
 use crate::iso8601::{Duration, Time};
 use crate::text::{Str, Table, compare_versions, interval_ms, merge_sort, parse_bool, parse_int};
 use std::cmp::Ordering;
-use std::collections::HashMap;
 use xml::{Document, NodeId};
 
 /// What a rule may ask about.
 #[derive(Clone, Copy)]
 pub struct RuleInput<'a> {
     pub now: Time,
-    pub node_attrs: Option<&'a HashMap<Str, Str>>,
+    pub node_attrs: Option<&'a FastMap<Str, Str>>,
     pub rsc_params: Option<&'a Table>,
     pub rsc_meta: Option<&'a Table>,
     /// Resource id and the parts of it that a pattern matched (%0 to %9).
@@ -507,7 +507,7 @@ mod tests {
 
     fn check(rule: &str, attrs: &[(&str, &str)], now: i64) -> Verdict {
         let doc = Document::parse(rule).unwrap();
-        let attrs: HashMap<Str, Str> = attrs.iter().map(|(k, v)| (Str::from(*k), Str::from(*v))).collect();
+        let attrs: FastMap<Str, Str> = attrs.iter().map(|(k, v)| (Str::from(*k), Str::from(*v))).collect();
         let input = RuleInput { node_attrs: Some(&attrs), ..RuleInput::at(Time::from_epoch(now, 0)) };
         evaluate(&doc, doc.root(), &input, &mut None)
     }

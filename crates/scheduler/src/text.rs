@@ -161,10 +161,14 @@ pub fn is_true(text: Option<&str>) -> bool {
     text.and_then(parse_bool) == Some(true)
 }
 
+/// A number of so many digits fits into 64 bits with a sign.
+const SAFE_DIGITS: usize = 18;
+
 /// Leading integer (after white space, with sign), and what follows it. `None` when there is none.
 /// Numbers that do not fit are clipped.
 pub fn leading_int(text: &str) -> Option<(i64, &str)> {
-    let text = text.trim_start_matches([' ', '\t', '\n', '\r', '\u{b}', '\u{c}']);
+    let blanks = text.bytes().take_while(|byte| matches!(byte, b' ' | b'\t'..=b'\r')).count();
+    let text = text.get(blanks..)?;
     let (negative, digits) = match text.as_bytes().first() {
         Some(b'-') => (true, text.get(1..)?),
         Some(b'+') => (false, text.get(1..)?),
@@ -175,9 +179,13 @@ pub fn leading_int(text: &str) -> Option<(i64, &str)> {
         return None;
     }
     let (number, rest) = digits.split_at(end);
-    let value = number
-        .bytes()
-        .try_fold(0i64, |value, digit| value.checked_mul(10)?.checked_add(i64::from(digit - b'0')));
+    let add = |value: i64, digit: u8| value * 10 + i64::from(digit - b'0');
+    let value = if end <= SAFE_DIGITS {
+        Some(number.bytes().fold(0, add))
+    } else {
+        let checked = |value: i64, digit: u8| value.checked_mul(10)?.checked_add(i64::from(digit - b'0'));
+        number.bytes().try_fold(0, checked)
+    };
     let value = match value {
         Some(value) if negative => -value,
         Some(value) => value,
@@ -278,19 +286,24 @@ fn value_of(digits: &[u8]) -> i64 {
 
 /// Compares dotted version numbers; what is missing counts as 0.
 pub fn compare_versions(a: &str, b: &str) -> Ordering {
-    let parts = |text: &str| -> Vec<i64> {
-        let text = text.trim_start();
-        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-        text.get(..end).unwrap_or("").split('.').map(|p| parse_int(p).unwrap_or(0)).collect()
-    };
-    let (a, b) = (parts(a), parts(b));
-    for i in 0..a.len().max(b.len()) {
-        let order = a.get(i).unwrap_or(&0).cmp(b.get(i).unwrap_or(&0));
+    let (mut a, mut b) = (version_parts(a), version_parts(b));
+    loop {
+        let (a, b) = (a.next(), b.next());
+        if a.is_none() && b.is_none() {
+            return Ordering::Equal;
+        }
+        let order = a.unwrap_or(0).cmp(&b.unwrap_or(0));
         if order != Ordering::Equal {
             return order;
         }
     }
-    Ordering::Equal
+}
+
+/// The numbers of a version, up to what is neither a digit nor a point.
+fn version_parts(text: &str) -> impl Iterator<Item = i64> {
+    let text = text.trim_start();
+    let end = text.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
+    text.get(..end).unwrap_or("").split('.').map(|part| parse_int(part).unwrap_or(0))
 }
 
 /// `RSC_TASK_INTERVAL`: the name of an operation.

@@ -29,10 +29,7 @@ pub fn health(cluster: &Cluster, node: NodeIx) -> Health {
             found = Health::Yellow;
             continue;
         }
-        let score = match &**value {
-            "green" => scores.green,
-            text => text.parse::<base::Score>().map_or(scores.green, |s| s.value()),
-        };
+        let Some(score) = cluster.parse_score(value) else { continue };
         if score <= scores.red {
             return Health::Red;
         }

@@ -10,22 +10,34 @@ use crate::write::write_attribute;
 const FILTERED: &[&str] =
     &["crm-debug-origin", "cib-last-written", "update-origin", "update-client", "update-user"];
 
+const MD5_DIGITS: usize = 32;
+
 /// MD5 as 32 hexadecimal digits.
 pub fn md5_hex(bytes: &[u8]) -> String {
     // The scheduler asks for one for each operation that is active.
     let digit = |value: u8| char::from(if value < 10 { b'0' + value } else { b'a' + value - 10 });
-    Md5::digest(bytes).iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    let mut text = String::with_capacity(MD5_DIGITS);
+    for byte in Md5::digest(bytes) {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
+    text
 }
 
 /// Digest of an operation's parameters, given in ascending order of their names: as
 /// [`Document::digest_of_parameters`] of an element with them, without the element.
 pub fn digest_of_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    md5_hex(parameters_text(pairs).as_bytes())
+}
+
+/// What [`digest_of_pairs`] is the digest of.
+pub fn parameters_text<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut text = String::from(" <parameters");
     for (name, value) in pairs {
         write_attribute(name, value, &mut text);
     }
     text.push_str("/>\n");
-    md5_hex(text.as_bytes())
+    text
 }
 
 impl Document {

@@ -14,7 +14,7 @@ pub mod patch;
 mod write;
 mod xpath;
 
-pub use digest::{digest_of_pairs, md5_hex};
+pub use digest::{digest_of_pairs, md5_hex, parameters_text};
 pub use dom::{Changes, Columns, Document, Key, NodeId, NodeKind};
 pub use element::{Children, Descendants, Element};
 pub use error::XmlError;

@@ -2,6 +2,7 @@
 //! with the reference's, and the same client. Both rings are up at the same time and take turns, so
 //! that a machine that is busy with other work is so for both.
 
+mod bare;
 mod hosts;
 pub mod load;
 
@@ -88,6 +89,16 @@ impl Bench {
         let row = Row { what, ours, theirs, more_is_better };
         eprintln!("  {:>4} s  {}", self.start.elapsed().as_secs(), row.text());
         self.rows.push(row);
+    }
+
+    /// What no engine can undercut here, with the same value for both.
+    fn bare(&mut self, program: &Path) -> Result<(), String> {
+        let what = "the bare way of a round trip, sockets and nothing else, ms".to_owned();
+        if self.wants(&what) {
+            let times = Ring::hosts(program, ENGINES[0], CARRIERS[0].totem, 2)?.bare()?;
+            self.add(what, false, [times.clone(), times]);
+        }
+        Ok(())
     }
 
     fn carrier(&mut self, program: &Path, carrier: &Carrier) -> Result<(), String> {
@@ -237,8 +248,10 @@ pub fn run(program: &Path, arguments: &[String]) -> Result<(Table, bool), String
     let choice = Choice::parse(arguments)?;
     let is_all = choice.0.is_empty();
     crate::run::command("cargo", &["build", "--release", "--quiet", "--package", "xtask"])?;
+    super::install("xtask")?;
     let title = format!("The ring ({})", circumstances());
     let mut bench = Bench { choice, start: Instant::now(), rows: Vec::new() };
+    bench.bare(program)?;
     for carrier in CARRIERS {
         bench.carrier(program, carrier)?;
     }

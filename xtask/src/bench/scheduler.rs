@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use simulate::generate::{Shape, cib};
+use sys::poll::Interest;
 
 use super::table::write_section;
 
@@ -22,16 +24,16 @@ const INSTALLED: &str = "/usr/sbin/crm_simulate";
 /// After this, a run of the reference is cut off.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Runs of each case; the fastest counts, as the machine only ever makes a run slower.
+/// Runs of each case; the fastest counts, as the machine only ever makes a run slower. Short ones are repeated more
+/// often.
 const ROUNDS: usize = 20;
+const ROUNDS_MOST: usize = 500;
+const ROUNDS_FOR: Duration = Duration::from_millis(600);
 
 /// Runs that take longer are not repeated.
 const LONG: Duration = Duration::from_millis(500);
 
-/// Time between looks at whether a process has ended.
-const LOOK: Duration = Duration::from_micros(200);
-
-/// The same, once a run is long; then its memory is looked at as well.
+/// Time between looks at the memory of a run that takes longer.
 const LONG_LOOK: Duration = Duration::from_millis(20);
 
 /// Measures memory: prints the peak in kilobytes.
@@ -221,23 +223,29 @@ fn start(program: &Program, file: &Path, arguments: &[&str]) -> Result<std::proc
 
 fn measure(program: &Program, file: &Path, kind: Kind) -> Result<Outcome, String> {
     let (mut best, mut seen_mb): (Option<Duration>, Option<f64>) = (None, None);
-    for _ in 0..ROUNDS {
+    let first = Instant::now();
+    for round in 0..ROUNDS_MOST {
+        if round >= ROUNDS && first.elapsed() > ROUNDS_FOR {
+            break;
+        }
         let begin = Instant::now();
         let mut child = start(program, file, kind.arguments())?;
-        let status = loop {
-            if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
-                break status;
-            }
-            if begin.elapsed() > LONG {
-                seen_mb = peak_so_far_mb(child.id()).or(seen_mb);
-                std::thread::sleep(LONG_LOOK);
-            }
+        let end =
+            pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).map_err(|error| error.to_string())?;
+        let mut look = LONG;
+        // Sleeping until the end instead of looking for it: looking would take part of a short run's time.
+        while sys::poll::wait_one(&end, Interest::READ, Some(look))
+            .map_err(|error| error.to_string())?
+            .is_none()
+        {
+            seen_mb = peak_so_far_mb(child.id()).or(seen_mb);
+            look = LONG_LOOK;
             if program.limit.is_some_and(|limit| begin.elapsed() > limit) {
                 child.kill().and_then(|()| child.wait()).map_err(|error| error.to_string())?;
                 return Ok(Outcome::CutOff);
             }
-            std::thread::sleep(LOOK.min(begin.elapsed() / 20));
-        };
+        }
+        let status = child.wait().map_err(|error| error.to_string())?;
         let time = begin.elapsed();
         if !status.success() {
             eprintln!("  {}: {status}", program.path.display());
@@ -270,7 +278,7 @@ fn peak_mb(program: &Program, file: &Path, kind: Kind) -> Option<f64> {
     Some(kilobytes / 1024.0)
 }
 
-/// The decision alone, in ms: how `--profile` times it, with enough repetitions for its two decimals.
+/// The decision alone, in ms, as `--profile` times it: a mean over at least half a second.
 fn alone(program: &Program, file: &Path, kind: Kind) -> Result<Option<f64>, String> {
     let dir = file.parent().unwrap_or(file);
     if kind == Kind::Lost {
@@ -278,25 +286,32 @@ fn alone(program: &Program, file: &Path, kind: Kind) -> Result<Option<f64>, Stri
         let status = start(program, file, &["-d", "node2", "-I", &file.display().to_string()])?.wait();
         status.map_err(|error| error.to_string())?;
     }
-    let mut repeat = 1;
+    // Each profile reads the file once: what one decision more takes is the decision alone.
+    let mut more = 1;
     loop {
-        let output = Command::new(&program.path)
-            .args(program.first)
-            .arg("-P")
-            .arg(dir)
-            .args(["-N", &repeat.to_string()])
-            .output()
-            .map_err(|error| format!("{}: {error}", program.path.display()))?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let seconds = text.split(" ... ").nth(1).and_then(|rest| rest.split(' ').next()?.parse::<f64>().ok());
-        match seconds {
-            Some(seconds) if seconds >= 0.5 || repeat >= 1_000 => {
-                return Ok(Some(seconds * 1000.0 / f64::from(repeat)));
-            }
-            Some(_) => repeat *= 10,
-            None => return Ok(None),
+        let (Some(one), Some(many)) = (profile_s(program, dir, 1)?, profile_s(program, dir, 1 + more)?)
+        else {
+            return Ok(None);
+        };
+        let seconds = many - one;
+        if seconds >= 0.5 || more >= 1_000 {
+            return Ok(Some(seconds * 1000.0 / f64::from(more)));
         }
+        more *= 10;
     }
+}
+
+/// How long `--profile` says that reading a file and deciding on it so many times takes.
+fn profile_s(program: &Program, dir: &Path, times: u32) -> Result<Option<f64>, String> {
+    let output = Command::new(&program.path)
+        .args(program.first)
+        .args(["--output-as=xml", "-N", &times.to_string(), "-P"])
+        .arg(dir)
+        .output()
+        .map_err(|error| format!("{}: {error}", program.path.display()))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut parts = text.split("duration=\"").skip(1);
+    Ok(parts.next().and_then(|rest| rest.split('"').next()?.parse().ok()))
 }
 
 /// What another node costs for each resource: from the difference of two runs.

@@ -30,6 +30,7 @@ pub(super) fn is_needed(cib: &Document) -> bool {
     let Some(configuration) = cib.root_element().child("configuration") else { return false };
     configuration.descendants().any(|e| match e.name() {
         "lifetime" | "rkt" => true,
+        "rsc_location" => e.children().filter(|c| c.name() == "rule").nth(1).is_some(),
         "primitive" | "template" => is_gone(e.attr("class")),
         "node" => e.attr("type") == Some("ping"),
         "date_spec" => e.attr("moon").is_some(),
@@ -55,6 +56,7 @@ pub(super) fn transform(cib: &mut Document, configuration: NodeId, notes: &mut V
         }
     }
     ping_nodes(cib, configuration);
+    one_rule_each(cib, configuration);
     lifetimes(cib, configuration, notes);
     let gone = drop_resources(cib, configuration, notes);
     if !gone.is_empty() {
@@ -112,6 +114,54 @@ fn section(cib: &mut Document, configuration: NodeId, name: &str) -> NodeId {
     match cib.child(configuration, name) {
         Some(node) => node,
         None => cib.append(configuration, name),
+    }
+}
+
+/// A location constraint with several rules becomes one for each, in its place; what they have in common
+/// is the first one's, and the others refer to it.
+fn one_rule_each(cib: &mut Document, configuration: NodeId) {
+    for location in all(cib, configuration, &["rsc_location"]) {
+        let (rules, shared): (Vec<NodeId>, Vec<NodeId>) =
+            cib.child_elements(location).into_iter().partition(|child| cib.name(*child) == "rule");
+        let Some(parent) = cib.parent(location).filter(|_| rules.len() > 1) else { continue };
+        let attributes: Vec<(String, String)> =
+            cib.attrs(location).map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let id = text(cib, location, "id");
+        for (number, rule) in (1..).zip(rules) {
+            let copy = cib.append(parent, "rsc_location");
+            cib.move_to(copy, parent, Some(location));
+            for (name, value) in &attributes {
+                cib.set_attr(copy, name, value);
+            }
+            cib.set_attr(copy, "id", &format!("{PREFIX}{id}-{number}"));
+            for part in &shared {
+                match number {
+                    1 => cib.move_to(*part, copy, None),
+                    _ => share(cib, *part, copy),
+                }
+            }
+            cib.move_to(rule, copy, None);
+        }
+        cib.remove(location);
+    }
+}
+
+/// A set by reference, or a lifetime whose rules are.
+fn share(cib: &mut Document, part: NodeId, with: NodeId) {
+    let name = cib.name(part).to_string();
+    let own = |cib: &Document, at: NodeId| match cib.attr(at, "id") {
+        Some(id) => id.to_string(),
+        None => text(cib, at, "id-ref"),
+    };
+    if name != "lifetime" {
+        let id = own(cib, part);
+        cib.append_with(with, &name, &[("id-ref", &id)]);
+        return;
+    }
+    let lifetime = cib.append(with, &name);
+    for rule in cib.child_elements(part) {
+        let id = own(cib, rule);
+        cib.append_with(lifetime, "rule", &[("id-ref", &id)]);
     }
 }
 
@@ -291,6 +341,38 @@ mod tests {
         let parts: Vec<&str> = rule.children().filter_map(|part| part.attr("id")).collect();
         assert_eq!(parts, ["pcmk__3_10_upgrade-l-node-score-rule", "pcmk__3_10_upgrade-l-lifetime-or-rule"]);
         assert_eq!(rule.children().next().and_then(|part| part.attr("score")), Some("7"));
+    }
+
+    #[test]
+    fn a_location_has_one_rule() {
+        let (cib, _) = upgraded(
+            "<constraints><rsc_location id='l' rsc='a' role='Started'>\
+             <rule id='r1' score='1'/><rule id='r2' score='2'/>\
+             <lifetime><rule id='t'/></lifetime></rsc_location><rsc_order id='o'/></constraints>",
+        );
+        let constraints = cib.root_element().path(&["configuration", "constraints"]).expect("kept");
+        let all: Vec<_> = constraints.children().map(|c| (c.attr("id"), c.attr("role"))).collect();
+        assert_eq!(
+            all,
+            [
+                (Some("pcmk__3_10_upgrade-l-1"), Some("Started")),
+                (Some("pcmk__3_10_upgrade-l-2"), Some("Started")),
+                (Some("o"), None)
+            ]
+        );
+        let rules: Vec<_> = constraints.descendants().filter(|e| e.name() == "rule").collect();
+        let named: Vec<_> = rules.iter().filter_map(|r| r.attr("id").or(r.attr("id-ref"))).collect();
+        assert_eq!(
+            named,
+            [
+                "pcmk__3_10_upgrade-pcmk__3_10_upgrade-l-1-lifetime-and-rule",
+                "r1",
+                "t",
+                "pcmk__3_10_upgrade-pcmk__3_10_upgrade-l-2-lifetime-and-rule",
+                "r2",
+                "t"
+            ]
+        );
     }
 
     #[test]

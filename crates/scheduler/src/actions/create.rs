@@ -56,7 +56,7 @@ impl Cluster {
 
     fn existing_action(&mut self, rsc: Option<RscIx>, key: &str, node: Option<NodeIx>) -> Option<ActIx> {
         match rsc {
-            Some(rsc) => self.find_actions(rsc, key, node).last().copied(),
+            Some(rsc) => self.find_actions(rsc, key, node).first().copied(),
             None => {
                 let found = self.singletons.get(key).copied()?;
                 match (node, self.actions[found].node) {

@@ -4,10 +4,13 @@ use crate::cluster::{Cluster, Line};
 use crate::model::*;
 use crate::text::Str;
 
+/// Why a resource may run everywhere if nothing else is said.
+pub(crate) const SYMMETRIC_DEFAULT: &str = "symmetric_default";
+
 impl Cluster {
     fn node_score(&mut self, rsc: RscIx, node: NodeIx, from: Slot, score: i32, cause: &Str) {
         let skip = self.rscs[rsc].is(rf::EXCLUSIVE_PROBES) || from.probe == ProbeMode::Never;
-        if skip && *cause == "symmetric_default" {
+        if skip && *cause == SYMMETRIC_DEFAULT {
             return;
         }
         for child in self.rscs[rsc].children.clone() {
@@ -34,19 +37,37 @@ impl Cluster {
                 let base = self.nodes[node].base;
                 self.node_score(rsc, node, base, score, &cause);
             }
+            None if self.rscs[rsc].children.is_empty() && self.rscs[rsc].allowed.is_empty() => {
+                self.fill_row(rsc, score, &cause);
+            }
             None => {
-                let all = self.nodes.len();
-                let row = self.row_mut(rsc);
-                row.reserve(all.saturating_sub(row.len()));
                 for node in self.node_order.clone() {
                     let base = self.nodes[node].base;
                     self.node_score(rsc, node, base, score, &cause);
                 }
-                if score == -base::INFINITY {
-                    self.rscs[rsc].assigned = None;
-                }
             }
         }
+        if node.is_none() && score == -base::INFINITY {
+            self.rscs[rsc].assigned = None;
+        }
+    }
+
+    /// As [`Cluster::node_score`] for each node, where nothing was said before: most resources begin so.
+    fn fill_row(&mut self, rsc: RscIx, score: i32, cause: &Str) {
+        let is_default = *cause == SYMMETRIC_DEFAULT;
+        let skip_all = is_default && self.rscs[rsc].is(rf::EXCLUSIVE_PROBES);
+        let mut row = std::mem::take(self.row_mut(rsc));
+        row.reserve(self.nodes.len());
+        for node in self.node_order.clone() {
+            let base = self.nodes[node].base;
+            if skip_all || (is_default && base.probe == ProbeMode::Never) {
+                continue;
+            }
+            let score = add_scores(base.score, score);
+            put(&mut row, node, Slot { score, ..base });
+            self.note(rsc, node, cause, None, score);
+        }
+        *self.row_mut(rsc) = row;
     }
 
     /// The row that instances of a collective share with their parent.

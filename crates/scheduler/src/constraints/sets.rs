@@ -3,7 +3,7 @@
 use crate::cluster::Cluster;
 use crate::rules::resolve;
 use crate::text::{Str, parse_bool};
-use xml::NodeId;
+use xml::{Document, NodeId};
 
 /// A `<resource_set>`.
 #[derive(Debug, Clone, Default)]
@@ -21,13 +21,30 @@ pub(super) struct Set {
     pub ordering: Option<Str>,
 }
 
+/// Elements of a constraint's sets. As the reference has it, a set by `id-ref` is followed by those that
+/// follow the set it refers to, not by those that follow the reference. `None`: a reference names nothing.
+fn set_elements(doc: &Document, constraint: NodeId) -> Option<Vec<NodeId>> {
+    let is_set = |at: &NodeId| doc.name(*at) == "resource_set";
+    let children = |parent: NodeId| doc.child_elements(parent).into_iter().filter(is_set);
+    let mut found = Vec::new();
+    let mut next = children(constraint).next();
+    while let Some(set) = next {
+        let set = resolve(doc, set)?;
+        if found.contains(&set) {
+            break; // The reference would go round for ever.
+        }
+        found.push(set);
+        next = doc.parent(set).and_then(|parent| children(parent).skip_while(|at| *at != set).nth(1));
+    }
+    Some(found)
+}
+
 impl Cluster {
     /// Sets of a constraint. `Err` if the constraint is to be ignored.
     pub(super) fn constraint_sets(&mut self, constraint: NodeId) -> Result<Vec<Set>, ()> {
         let doc = self.doc.clone();
         let mut sets = Vec::new();
-        for set in doc.element(constraint).children().filter(|e| e.name() == "resource_set") {
-            let node = resolve(&doc, set.id()).ok_or(())?;
+        for node in set_elements(&doc, constraint).ok_or(())? {
             let text = |name: &str| doc.attr(node, name).map(Str::from);
             let mut members = Vec::new();
             for reference in doc.element(node).children().filter(|e| e.name() == "resource_ref") {

@@ -157,7 +157,9 @@ impl Cluster {
 
     fn most_frequent_monitor(&self, rsc: RscIx) -> Option<&OpConfig> {
         let monitors = self.rscs[rsc].ops.iter().filter(|op| {
-            op.name.as_deref() == Some("monitor") && op.interval_ms > 0 && op.enabled != Some(false)
+            op.name.as_deref() == Some("monitor")
+                && (1..u32::MAX).contains(&op.interval_ms)
+                && op.enabled != Some(false)
         });
         let mut best: Option<&OpConfig> = None;
         for op in monitors {

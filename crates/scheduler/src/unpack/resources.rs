@@ -136,7 +136,7 @@ impl Cluster {
             return None;
         }
         if self.config.symmetric {
-            self.location(rsc, None, 0, "symmetric_default");
+            self.location(rsc, None, 0, crate::cluster::SYMMETRIC_DEFAULT);
         } else if guest {
             self.location(rsc, None, 0, "remote_connection_default");
         }

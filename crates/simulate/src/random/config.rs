@@ -2,7 +2,7 @@
 
 use super::dice::Dice;
 use super::rules::Place;
-use super::{constraints, resources, rules, status};
+use super::{constraints, resources, rules, status, themes};
 use xml::{Document, XmlError};
 
 /// Name-value pairs of which one is chosen: how often of a hundred, the name, the values.
@@ -187,7 +187,9 @@ pub fn cib(seed: u64) -> Result<Document, XmlError> {
         utilization,
     };
     maker.whole();
-    Document::parse(&maker.text)
+    let mut doc = Document::parse(&maker.text)?;
+    themes::themes(&mut doc, &mut maker.dice);
+    Ok(doc)
 }
 
 impl Maker {

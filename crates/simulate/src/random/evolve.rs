@@ -47,21 +47,21 @@ impl Events {
 }
 
 /// Values of an attribute of all elements of a name.
-fn values(doc: &Document, element: &str, attr: &str) -> Vec<String> {
+pub(super) fn values(doc: &Document, element: &str, attr: &str) -> Vec<String> {
     let all = doc.root_element().descendants().filter(|e| e.name() == element);
     all.filter_map(|e| e.attr(attr)).map(str::to_string).collect()
 }
 
-fn elements(doc: &Document, name: &str) -> Vec<NodeId> {
+pub(super) fn elements(doc: &Document, name: &str) -> Vec<NodeId> {
     doc.root_element().descendants().filter(|e| e.name() == name).map(|e| e.id()).collect()
 }
 
-fn one(dice: &mut Dice, from: &[NodeId]) -> Option<NodeId> {
+pub(super) fn one(dice: &mut Dice, from: &[NodeId]) -> Option<NodeId> {
     from.get(dice.roll(from.len())).copied()
 }
 
 /// Names of remote and guest nodes.
-fn remotes(doc: &Document) -> Vec<String> {
+pub(super) fn remotes(doc: &Document) -> Vec<String> {
     let all = doc.root_element().descendants();
     let names = all.filter_map(|e| match (e.name(), e.attr("name"), e.attr("type")) {
         ("nvpair", Some("remote-node"), _) => e.attr("value"),
@@ -240,7 +240,7 @@ fn node_of(doc: &Document, mut at: NodeId) -> Option<String> {
 }
 
 /// A migration of which only the first part, or the first two, are done.
-fn begin_migration(doc: &mut Document, dice: &mut Dice) -> Option<()> {
+pub(super) fn begin_migration(doc: &mut Document, dice: &mut Dice) -> Option<()> {
     let source = one(dice, &elements(doc, "lrm_resource"))?;
     let target = one(dice, &elements(doc, "lrm_resources"))?;
     let (from, to) = (node_of(doc, source)?, node_of(doc, target)?);
@@ -320,7 +320,7 @@ fn set_node_attr(doc: &mut Document, dice: &mut Dice, from: &[(&str, &str)]) {
 }
 
 /// Sets a name-value pair in a block of an element.
-fn set_pair(doc: &mut Document, owner: NodeId, block: &str, name: &str, value: &str) {
+pub(super) fn set_pair(doc: &mut Document, owner: NodeId, block: &str, name: &str, value: &str) {
     let set = doc.child(owner, block).unwrap_or_else(|| {
         let id = format!("{block}-of-{}", doc.attr(owner, "id").unwrap_or("x"));
         let set = doc.append_with(owner, block, &[("id", &id)]);

@@ -11,9 +11,12 @@ mod dice;
 mod evolve;
 mod minimise;
 mod mutate;
+mod past;
 mod resources;
 mod rules;
 mod status;
+mod themes;
+mod words;
 
 pub use compare::{Answer, REFUSED, Reference, Verdict, compare, installed};
 pub use config::cib;

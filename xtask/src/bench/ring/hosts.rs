@@ -1,5 +1,6 @@
 //! Hosts with one engine on each, and what is measured on them.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -55,6 +56,10 @@ fn host(number: u8) -> String {
     format!("nodo{number}")
 }
 
+fn address(number: u8) -> Ipv4Addr {
+    Ipv4Addr::new(172, 31, 0, 10 + number)
+}
+
 fn config(totem: &str, nodes: u8) -> String {
     let mut text = format!(
         "totem {{\n version: 2\n cluster_name: bench\n {totem}\n}}\nquorum {{\n provider: corosync_votequorum\n}}\n\
@@ -62,8 +67,8 @@ fn config(totem: &str, nodes: u8) -> String {
     );
     for number in 1..=nodes {
         text.push_str(&format!(
-            " node {{\n  ring0_addr: 172.31.0.{}\n  nodeid: {number}\n  name: nodo{number}\n }}\n",
-            10 + u32::from(number)
+            " node {{\n  ring0_addr: {}\n  nodeid: {number}\n  name: nodo{number}\n }}\n",
+            address(number)
         ));
     }
     text.push_str("}\n");
@@ -161,6 +166,22 @@ impl Ring {
         echo.wait().map_err(|error| error.to_string())?;
         if let Some(load) = load {
             numbers(load)?;
+        }
+        Ok(times.into_iter().map(|us| us / 1000.0).collect())
+    }
+
+    /// Round trips in ms without an engine, between the first two hosts.
+    pub fn bare(&self) -> Result<Vec<f64>, String> {
+        let [first, second] = [1, 2].map(|number| address(number).to_string());
+        let mut others = vec![
+            self.client(1, &["bare-relay", &first, &second, ECHO_MS])?,
+            self.client(2, &["bare-relay", &second, &first, ECHO_MS])?,
+            self.client(2, &["bare-echo", ECHO_MS])?,
+        ];
+        std::thread::sleep(Duration::from_millis(200));
+        let times = numbers(self.client(1, &["bare-ping", &PINGS.to_string()])?)?;
+        for other in &mut others {
+            other.wait().map_err(|error| error.to_string())?;
         }
         Ok(times.into_iter().map(|us| us / 1000.0).collect())
     }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use clients::{Cpg, CpgEvent, Error, Guarantee};
 
+use super::bare;
+
 const GROUP: &[u8] = b"bench";
 /// Each message of a flood ends with its number.
 const NUMBER_BYTES: usize = 8;
@@ -27,6 +29,16 @@ const OPEN_PATIENCE: Duration = Duration::from_secs(60);
 /// What the engine says, as text.
 pub fn run(arguments: &[String]) -> Result<(), String> {
     let number = |index: usize| arguments.get(index).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+    let word = |index: usize| arguments.get(index).map_or("", String::as_str);
+    let bare = match word(0) {
+        "bare-relay" => Some(bare::relay(word(1), word(2), number(3))),
+        "bare-echo" => Some(bare::echo(number(1))),
+        "bare-ping" => Some(bare::ping(number(1))),
+        _ => None,
+    };
+    if let Some(outcome) = bare {
+        return outcome.map_err(|error| error.to_string());
+    }
     let outcome = match arguments.first().map(String::as_str) {
         Some("flood") => flood(number(1), number(2), number(3), number(4)),
         Some("echo") => echo(number(1)),
