@@ -141,20 +141,53 @@ impl Member {
     /// # Errors
     /// What the engine says; the connection is of no more use then.
     pub fn poll(&mut self) -> Result<Option<BusEvent>, Error> {
-        let Some(event) = self.cpg.poll_event()? else { return Ok(None) };
-        Ok(match event {
-            CpgEvent::Message { node, data, .. } => Some(match PeerMessage::decode(&data) {
-                Ok(message) => BusEvent::Message { node, message },
-                Err(error) => BusEvent::Garbled { node, reason: error.to_string() },
-            }),
-            CpgEvent::Membership { members, left, .. } => {
-                let dead = left.iter().filter(|gone| gone.reason == Reason::NodeDown).map(|gone| gone.node);
-                Some(BusEvent::Members {
-                    nodes: members.iter().map(|member| member.node).collect(),
-                    dead: dead.collect(),
-                })
-            }
-            CpgEvent::Ring { .. } => None,
-        })
+        next(|| self.cpg.poll_event())
+    }
+}
+
+/// The next event that means something. `None` only when nothing is left: until then the engine takes us for awake
+/// and does not wake us.
+fn next(mut poll: impl FnMut() -> Result<Option<CpgEvent>, Error>) -> Result<Option<BusEvent>, Error> {
+    while let Some(event) = poll()? {
+        if let Some(event) = report(event) {
+            return Ok(Some(event));
+        }
+    }
+    Ok(None)
+}
+
+/// What an event of the group means for the manager, if anything: the quorum service tells of changes of the ring.
+fn report(event: CpgEvent) -> Option<BusEvent> {
+    match event {
+        CpgEvent::Message { node, data, .. } => Some(match PeerMessage::decode(&data) {
+            Ok(message) => BusEvent::Message { node, message },
+            Err(error) => BusEvent::Garbled { node, reason: error.to_string() },
+        }),
+        CpgEvent::Membership { members, left, .. } => {
+            let dead = left.iter().filter(|gone| gone.reason == Reason::NodeDown).map(|gone| gone.node);
+            Some(BusEvent::Members {
+                nodes: members.iter().map(|member| member.node).collect(),
+                dead: dead.collect(),
+            })
+        }
+        CpgEvent::Ring { .. } => None,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
+mod tests {
+    use super::*;
+    use clients::RingId;
+
+    #[test]
+    fn what_follows_a_change_of_the_ring_is_not_left_behind() {
+        let ring = || CpgEvent::Ring { ring: RingId { node: 1, sequence: 4 }, members: vec![1, 2] };
+        let message = CpgEvent::Message { group: b"cib\0".to_vec(), node: 2, pid: 5, data: vec![1, 2, 3] };
+        let mut waiting = VecDeque::from([ring(), ring(), message, ring()]);
+        let first = next(|| Ok(waiting.pop_front())).unwrap();
+        assert!(matches!(first, Some(BusEvent::Garbled { node: 2, .. })), "{first:?}");
+        assert!(next(|| Ok(waiting.pop_front())).unwrap().is_none());
+        assert!(waiting.is_empty(), "the ring's event was left");
     }
 }

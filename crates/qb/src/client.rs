@@ -29,8 +29,6 @@ pub struct Client {
     max_message_size: usize,
     /// Events taken since the wake-up bytes were last read away.
     taken: usize,
-    /// The server was told that we sleep.
-    asleep: bool,
     open: bool,
 }
 
@@ -84,7 +82,6 @@ impl Client {
             paths: [reply.request, reply.response, reply.event],
             max_message_size: granted,
             taken: 0,
-            asleep: false,
             open: true,
         })
     }
@@ -171,7 +168,8 @@ impl Client {
         }
     }
 
-    /// Readable when an event waits or the server is gone. Follow with [`Client::recv_event`] until `None`.
+    /// Readable when an event waits or the server is gone. Follow with [`Client::recv_event`] until `None`: who
+    /// stops earlier may not be told of what is left.
     pub fn event_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
@@ -194,23 +192,22 @@ impl Client {
         }
     }
 
-    /// Looks into the ring. Before it says that nothing is there, the server knows that we may sleep.
+    /// Looks into the ring. Before it says that nothing is there, the server knows that we may sleep. Only the
+    /// server says that we are awake, with the byte that wakes us: that one stays in the socket until the ring was
+    /// seen empty.
     fn take_event(&mut self) -> Result<Option<Vec<u8>>, Error> {
         let mut event = self.event.read(Duration::ZERO)?;
         if event.is_none() {
             self.read_wakeups()?;
-            if !self.asleep || self.event.hint() != Hint::Asleep {
-                self.asleep = true;
+            if self.event.hint() != Hint::Asleep {
                 self.event.set_hint(Hint::Asleep);
             }
             event = self.event.read(Duration::ZERO)?;
         }
         if event.is_some() {
-            if core::mem::take(&mut self.asleep) {
-                self.event.set_hint(Hint::Awake);
-            }
             self.taken += 1;
-            if self.taken >= WAKEUPS_MAX {
+            // A server that wakes for each event fills the socket. One of our kind sends a single byte.
+            if self.taken >= WAKEUPS_MAX && self.event.hint() != Hint::Awake {
                 self.read_wakeups()?;
             }
         }
