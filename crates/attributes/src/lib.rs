@@ -72,15 +72,23 @@ impl Attributes {
     /// Whether this node writes. A new writer writes everything.
     pub fn set_writer(&mut self, is_writer: bool) {
         if is_writer && !self.is_writer {
-            for attribute in self.table.values_mut() {
-                for value in attribute.values.values_mut() {
-                    value.needs_write = true;
-                }
-            }
+            self.forget_writes();
         }
         self.is_writer = is_writer;
         if is_writer {
             self.write(|_| true);
+        }
+    }
+
+    /// The status section was replaced: the writer writes everything again.
+    pub fn write_again(&mut self) {
+        self.forget_writes();
+        self.write(|_| true);
+    }
+
+    fn forget_writes(&mut self) {
+        for value in self.table.values_mut().flat_map(|attribute| attribute.values.values_mut()) {
+            value.needs_write = true;
         }
     }
 
@@ -269,6 +277,19 @@ mod tests {
         assert!(written(&mut attributes).is_empty());
         attributes.update(0, &update("#feature-set", None, 0));
         assert!(written(&mut attributes)[0].contains("__delete__"));
+    }
+
+    #[test]
+    fn a_replaced_status_section_gets_everything_again() {
+        let mut attributes = Attributes::new();
+        attributes.set_writer(true);
+        attributes.update(0, &update("shutdown", Some("17"), 0));
+        let first = written(&mut attributes);
+        attributes.write_again();
+        assert_eq!(written(&mut attributes), first);
+        attributes.set_writer(false);
+        attributes.write_again();
+        assert!(written(&mut attributes).is_empty());
     }
 
     #[test]

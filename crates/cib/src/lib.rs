@@ -18,6 +18,6 @@ mod version;
 pub use patchset::{apply_patchset, make_patchset};
 pub use perform::{Failure, Operation, Outcome, Request, is_configuration_change, perform, query};
 pub use sections::{SECTIONS, parent_of, section_path};
-pub use transfer::{Transfers, adopt};
+pub use transfer::{Transfers, adopt, without_status};
 pub use update::{merge, merge_or_fail};
 pub use version::{Version, empty_cib};

@@ -161,13 +161,7 @@ impl Controller {
         self.seek_deadline_ms = None;
         self.graph = None;
         self.join_id += 1;
-        let id = self.config.id.to_string();
-        let quorum = if self.quorate { "1" } else { "0" };
-        self.write_root(
-            env,
-            &[("crm_feature_set", base::CRM_FEATURE_SET), ("dc-uuid", &id), ("have-quorum", quorum)],
-        );
-        self.write_cluster_facts(env);
+        self.lay_claim(env);
         for peer in self.peers.0.values_mut() {
             peer.join = Join::None;
         }
@@ -184,6 +178,17 @@ impl Controller {
         if self.shutting_down {
             self.peer_wants_shutdown(env, self.config.id);
         }
+    }
+
+    /// What the CIB says of its leader and of the cluster as a whole.
+    pub(crate) fn lay_claim(&mut self, env: &Env<'_>) {
+        let id = self.config.id.to_string();
+        let quorum = if self.quorate { "1" } else { "0" };
+        self.write_root(
+            env,
+            &[("crm_feature_set", base::CRM_FEATURE_SET), ("dc-uuid", &id), ("have-quorum", quorum)],
+        );
+        self.write_cluster_facts(env);
     }
 
     /// Nodes that the CIB shows as active and that are not.

@@ -12,6 +12,7 @@ pub mod history;
 mod join;
 pub mod message;
 mod peers;
+mod rejoin;
 mod shutdown;
 mod transition;
 

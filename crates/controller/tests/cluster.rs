@@ -1,6 +1,7 @@
 //! Whole clusters of controllers in virtual time: every node has its own CIB and applies one log of
-//! messages in order, each at its own pace; nodes crash and come back, starts fail. Checked all the
-//! time: no resource is active twice. Checked in the end: one leader, equal CIBs, everything runs.
+//! messages in order, each at its own pace; nodes crash and come back with what they had on disk, starts fail,
+//! administrators change the configuration or replace the CIB by an old copy. Checked all the time: no resource is
+//! active twice. Checked in the end: one leader, equal CIBs that say who takes part, everything runs.
 
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 
@@ -74,6 +75,10 @@ struct World {
     ring: BTreeSet<u32>,
     /// What runs, and its history, on nodes whose controllers have crashed.
     unattended: BTreeMap<u32, BTreeSet<String>>,
+    /// The CIB as each node wrote it to disk last.
+    disks: BTreeMap<u32, Document>,
+    /// Transient attributes: (node, name) and value.
+    attributes: BTreeMap<(String, String), Option<String>>,
     /// Operations that still fail: (resource, node).
     broken: BTreeSet<(String, u32)>,
     story: Vec<String>,
@@ -98,6 +103,8 @@ impl World {
             size,
             ring: BTreeSet::new(),
             unattended: BTreeMap::new(),
+            disks: BTreeMap::new(),
+            attributes: BTreeMap::new(),
             broken: BTreeSet::new(),
             story: Vec::new(),
         };
@@ -127,7 +134,7 @@ impl World {
         let node = Node {
             id,
             controller: Controller::new(config),
-            cib: initial_cib(),
+            cib: self.disks.get(&id).cloned().map_or_else(initial_cib, cib::without_status),
             cursor: self.log.len(),
             history: empty_history(id),
             transfers: Transfers::default(),
@@ -144,6 +151,7 @@ impl World {
     fn crash(&mut self, id: u32) {
         self.nodes.remove(&id);
         self.ring.remove(&id);
+        self.attributes.retain(|(node, _), _| *node != name(id));
         self.story.push(format!("{} crash {id}", self.now_ms));
         self.announce(vec![id]);
     }
@@ -238,6 +246,7 @@ impl World {
                     }
                 }
                 Output::Attribute { node, name, value } => {
+                    self.attributes.insert((node.clone(), name.clone()), value.clone());
                     self.log.push(Entry::Attribute { node, name, value })
                 }
                 Output::ClearFailures { .. } => {}
@@ -251,6 +260,7 @@ impl World {
         }
         if leaves && let Some(node) = self.nodes.remove(&id) {
             self.ring.remove(&id);
+            self.attributes.retain(|(node, _), _| *node != name(id));
             assert!(node.active.is_empty(), "{id} leaves while it runs {:?}\n{}", node.active, self.tail());
             self.announce(Vec::new());
         }
@@ -337,22 +347,67 @@ impl World {
             }
         }
         let outcome = cib::adopt(&self.nodes[&id].cib, cib);
-        self.accept(id, outcome);
+        let replaced = outcome.patch.is_some();
+        self.accept(id, outcome, replaced);
     }
 
     fn apply(&mut self, id: u32, request: &Request<'_>) -> Result<(), base::CibError> {
         let Some(node) = self.nodes.get_mut(&id) else { return Ok(()) };
         let outcome = cib::perform(&node.cib, request).map_err(|failure| failure.error)?;
-        self.accept(id, outcome);
+        let replaced = matches!(request.operation, Operation::Replace | Operation::Erase);
+        self.accept(id, outcome, replaced);
         Ok(())
     }
 
-    fn accept(&mut self, id: u32, outcome: cib::Outcome) {
+    fn accept(&mut self, id: u32, outcome: cib::Outcome, replaced: bool) {
         let Some(node) = self.nodes.get_mut(&id) else { return };
         node.cib = outcome.cib;
+        if outcome.configuration_changed {
+            self.disks.insert(id, node.cib.clone());
+        }
         if let Some(patch) = outcome.patch {
+            if replaced {
+                self.with(id, |node, env| node.controller.handle_cib_replaced(env));
+                self.write_attributes_again(id);
+            }
             self.with(id, |node, env| node.controller.handle_cib_change(env, patch.root_element()));
         }
+    }
+
+    fn write_attributes_again(&mut self, id: u32) {
+        if self.nodes.get(&id).is_some_and(|node| node.controller.is_leader()) {
+            for ((node, name), value) in self.attributes.clone() {
+                self.log.push(Entry::Attribute { node, name, value });
+            }
+        }
+    }
+
+    /// An administrator's change of the CIB at some node.
+    fn change(&mut self, operation: Operation, section: Option<&str>, data: Option<Document>) {
+        self.story.push(format!("{} {operation:?} of {section:?}", self.now_ms));
+        let section = section.map(str::to_string);
+        self.log.push(Entry::Cib { from: 0, call: 0, operation, section, bits: 0, data, keep: false });
+    }
+
+    /// The configuration as it is, with a new option.
+    fn configure(&mut self) {
+        let value = self.random(1_000);
+        let text = format!(
+            "<crm_config><cluster_property_set id='cib-bootstrap-options'>\
+             <nvpair id='probe' name='probe' value='{value}'/></cluster_property_set></crm_config>"
+        );
+        self.change(Operation::Modify, Some("crm_config"), Some(Document::parse(&text).unwrap()));
+    }
+
+    /// The whole CIB becomes what it was some time ago, or on some disk, or its status section is emptied.
+    fn replace(&mut self, old: Option<Document>) {
+        let newest = self.nodes.values().map(|node| node.cib.clone()).max_by_key(version);
+        let (Some(newest), Some(mut old)) = (newest, old) else { return };
+        let root = old.root();
+        let (admin_epoch, epoch) = version(&newest);
+        old.set_attr(root, "admin_epoch", &admin_epoch.to_string());
+        old.set_attr(root, "epoch", &(epoch + 1).to_string());
+        self.change(Operation::Replace, None, Some(old));
     }
 
     /// As the writer does: every node's table is the same, so each applies the write itself.
@@ -484,6 +539,7 @@ impl World {
         let digests: BTreeSet<String> = self.nodes.values().map(|node| node.cib.digest_filtered()).collect();
         let texts: Vec<String> = self.nodes.values().map(|node| node.cib.to_pretty()).collect();
         assert_eq!(digests.len(), 1, "different CIBs\n{}\n{}", self.tail(), texts.join("\n=====\n"));
+        self.check_status();
         let quorate = self.nodes.len() as u32 * 2 > self.size || self.size == 2;
         for resource in RESOURCES {
             let healthy = self.nodes.keys().any(|id| !self.broken.contains(&(resource.to_string(), *id)));
@@ -492,6 +548,27 @@ impl World {
             let as_wanted = if quorate && healthy { holders == 1 } else { quorate || holders == 0 };
             assert!(as_wanted, "{resource} runs {holders} times\n{}\n{}", self.tail(), self.status());
         }
+    }
+
+    /// The CIB says who leads, who takes part and who does not.
+    fn check_status(&self) {
+        let node = self.nodes.values().next().unwrap();
+        let cib = node.cib.root_element();
+        let leader = self.nodes.values().find(|node| node.controller.is_leader()).unwrap();
+        assert_eq!(cib.attr("dc-uuid"), Some(leader.id.to_string().as_str()), "{}", self.tail());
+        let quorum = if leader.controller.is_quorate() { "1" } else { "0" };
+        assert_eq!(cib.attr("have-quorum"), Some(quorum), "{}", self.tail());
+        for state in cib.child("status").unwrap().children_named("node_state") {
+            let here = self.nodes.contains_key(&state.attr("id").unwrap().parse().unwrap());
+            let wanted = if here { ("online", "member") } else { ("offline", "down") };
+            let found = (state.attr("crmd").unwrap_or("offline"), state.attr("join").unwrap_or("down"));
+            assert_eq!(found, wanted, "{}\n{}", self.tail(), self.status());
+        }
+        let states = cib.child("status").unwrap().children_named("node_state");
+        let known: BTreeSet<String> =
+            states.filter_map(|state| Some(state.attr("id")?.to_string())).collect();
+        let missing: Vec<&u32> = self.nodes.keys().filter(|id| !known.contains(&id.to_string())).collect();
+        assert!(missing.is_empty(), "no state of {missing:?}\n{}", self.tail());
     }
 
     fn status(&self) -> String {
@@ -531,6 +608,12 @@ fn attribute_update(node: &str, attribute: &str, value: Option<&str>) -> Documen
     Document::parse(&text).unwrap()
 }
 
+/// `admin_epoch` and `epoch`.
+fn version(cib: &Document) -> (u64, u64) {
+    let number = |name: &str| cib.attr(cib.root(), name).and_then(|text| text.parse().ok()).unwrap_or(0);
+    (number("admin_epoch"), number("epoch"))
+}
+
 fn initial_cib() -> Document {
     let mut cib = cib::empty_cib();
     let config = "<crm_config><cluster_property_set id='cib-bootstrap-options'>\
@@ -549,6 +632,7 @@ fn initial_cib() -> Document {
 
 fn run(seed: u64, size: u32, faults: u32) {
     let mut world = World::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1, size);
+    let mut old = None;
     for _ in 0..faults {
         for _ in 0..world.random(400) {
             if world.is_at_rest() {
@@ -557,7 +641,10 @@ fn run(seed: u64, size: u32, faults: u32) {
             world.step();
         }
         let id = 1 + world.random(u64::from(size)) as u32;
-        match world.random(6) {
+        match world.random(9) {
+            6 => world.configure(),
+            7 => old = world.nodes.values().next().map(|node| node.cib.clone()),
+            8 => world.replace(old.clone()),
             0 if world.nodes.len() > 1 && world.nodes.contains_key(&id) => world.crash(id),
             1 if !world.nodes.contains_key(&id) => world.boot(id),
             2 => {

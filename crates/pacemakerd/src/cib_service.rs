@@ -165,7 +165,9 @@ impl Daemon {
             }
         }
         let outcome = cib::adopt(&self.cib, cib);
-        self.accept(message, outcome);
+        // Our own copy comes back to us unchanged.
+        let replaced = outcome.patch.is_some();
+        self.accept(message, outcome, replaced);
     }
 
     /// Applies a change and tells everybody who wants to know.
@@ -181,13 +183,14 @@ impl Daemon {
             return;
         };
         let (bits, operation, global) = (request.options, request.operation, is_copy(root));
+        let replaced = replaces_status(&request);
         let result = cib::perform(&self.cib, &request);
         let (rc, data) = match result {
             Ok(outcome) => {
                 let dry = bits & options::DRY_RUN != 0;
                 let answer = (dry && ours).then(|| outcome.cib.clone());
                 if !dry {
-                    self.accept(message, outcome);
+                    self.accept(message, outcome, replaced);
                 }
                 (0, answer)
             }
@@ -207,13 +210,18 @@ impl Daemon {
         }
     }
 
-    fn accept(&mut self, message: &Document, outcome: cib::Outcome) {
+    /// `replaced`: the status section is not ours any more but that of another copy.
+    fn accept(&mut self, message: &Document, outcome: cib::Outcome, replaced: bool) {
         self.cib = outcome.cib;
         if outcome.configuration_changed {
             self.saver.save(&self.cib);
         }
         let Some(patch) = outcome.patch else { return };
         self.notify(message, &patch);
+        if replaced {
+            self.controller.handle_cib_replaced(&env!(self));
+            self.attributes.write_again();
+        }
         self.controller.handle_cib_change(&env!(self), patch.root_element());
     }
 
@@ -379,6 +387,12 @@ fn is_copy(message: Element<'_>) -> bool {
 
 fn calldata(message: Element<'_>) -> Option<Element<'_>> {
     message.child("cib_calldata").and_then(|data| data.children().next())
+}
+
+/// Whether a change puts another status section in the place of the one that is there.
+fn replaces_status(request: &CibRequest<'_>) -> bool {
+    matches!(request.operation, Operation::Replace | Operation::Erase)
+        && matches!(request.section, None | Some("" | "all" | "cib" | "status" | "nodes"))
 }
 
 fn written_now() -> String {

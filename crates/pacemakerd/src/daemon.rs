@@ -501,7 +501,7 @@ fn load(log: &Log) -> (Store, Document) {
             cib::empty_cib()
         }
     };
-    let cib = without_status(cib);
+    let cib = cib::without_status(cib);
     tell_faults(log, &cib);
     (store, cib)
 }
@@ -519,19 +519,6 @@ fn tell_faults(log: &Log, cib: &Document) {
         "CIB does not validate with {schema}: changes are refused until it does (crm_verify -LV, cibadmin --replace)"
     );
     log.error("pacemaker-based", &text);
-}
-
-/// The status section describes a life that is over.
-fn without_status(mut cib: Document) -> Document {
-    let root = cib.root();
-    if let Some(status) = cib.child(root, "status") {
-        cib.remove(status);
-    }
-    cib.append(root, "status");
-    for name in ["have-quorum", "dc-uuid"] {
-        cib.remove_attr(root, name);
-    }
-    cib
 }
 
 fn random_uuid() -> String {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use lab::WatchOptions;
 
-use common::{PROGRAM, VIP, cluster, directory, turn};
+use common::{Cluster, PROGRAM, VIP, cluster, directory, turn};
 
 const REFERENCE_ENGINE: &str = "/usr/sbin/corosync";
 
@@ -103,6 +103,48 @@ fn nodes_that_are_cut_off_killed_frozen_or_disturbed() {
     c.lab.boot("nodo2").unwrap();
     c.all_online();
     c.until("the address is back", |c| c.holders().len() == 1);
+}
+
+/// Another CIB than that of the cluster takes its place: that of a node that comes back with a newer one, then an old
+/// one that an administrator puts there. Its status section knows nothing of what runs; nothing moves all the same.
+#[test]
+fn a_replaced_cib_moves_nothing() {
+    const CIB: &str = "/var/lib/pacemaker/cib/cib.xml";
+    let Some(c) = cluster("replaced", 2) else { return };
+    let (active, other) = c.active_and_other();
+    c.ok(&active, "pcs resource create D ocf:heartbeat:Dummy clone");
+    c.ok(&active, "crm_attribute --type status --node $(hostname) --name probe --update 7");
+    c.ok(&active, "cibadmin -Q > /run/before.xml");
+    let both_run = |c: &Cluster| {
+        c.run(&active, "crm_mon -1").1.contains("Started: [ nodo1.example.com nodo2.example.com ]")
+    };
+    let stays = |what: &str, done: &dyn Fn(&Cluster) -> bool| {
+        c.until(what, done);
+        c.all_online();
+        c.until("the clone runs everywhere", both_run);
+        assert_eq!(c.holders(), std::slice::from_ref(&active), "{what}\n{}", c.state());
+        let dc = format!("Current DC: {active}.example.com");
+        assert!(c.run(&other, "crm_mon -1").1.contains(&dc), "{what}\n{}", c.state());
+        let value = c.ok(&other, &format!("cibadmin -Q -A \"//node_state[@uname='{active}.example.com']\""));
+        assert!(value.contains("name=\"probe\" value=\"7\""), "{what}\n{value}");
+    };
+    let watch = c.lab.watch(&WatchOptions { seconds: 120, ..WatchOptions::default() }).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+
+    c.ok(&other, "pcs cluster stop");
+    c.ok(&other, &format!("sed -i '1s/ epoch=\"[0-9]*\"/ epoch=\"500\"/' {CIB}; rm {CIB}.sig"));
+    c.ok(&other, "pcs cluster start");
+    stays("the newer copy is everybody's", &|c| {
+        c.run(&active, "cibadmin -Q").1.lines().next().is_some_and(|line| line.contains(" epoch=\"500\""))
+    });
+
+    let (status, text) = c.run(&active, "cibadmin --replace --xml-file /run/before.xml");
+    assert!(status != 0 && text.contains("Update was older than existing configuration"), "{status} {text}");
+    c.ok(&active, "sed -i '1s/admin_epoch=\"0\"/admin_epoch=\"3\"/; s/crmd=\"online\"/crmd=\"offline\"/' /run/before.xml");
+    c.ok(&active, "cibadmin --replace --xml-file /run/before.xml");
+    stays("the old copy is everybody's", &|c| c.run(&active, "cibadmin -Q").1.contains("admin_epoch=\"3\""));
+    let report = watch.finish().unwrap();
+    assert!(report.longest_gap_us() < 100_000, "the address was away: {report:?}");
 }
 
 #[test]
