@@ -4,6 +4,7 @@ mod bench;
 mod edges;
 mod fuzz;
 mod run;
+mod soak;
 mod starve;
 mod test;
 
@@ -19,6 +20,8 @@ cargo xtask COMMAND
   sim [--seeds N]             simulate clusters with faults, one per seed
   fuzz [NAME…] [--seconds N]  look for inputs that crash a decoder or a core
   starve [--minutes N]        rings on a starved machine keep their members (10 minutes; needs root)
+  soak [--minutes N] [--nodes N] [--seed N] [--transport T] [--engine relevo|reference] [--load N]
+                              whole clusters under random faults are whole again after each (needs root)
   bench failover|cli|memory|ring|scheduler|all
                               compare with the reference, side by side (all but scheduler need root)
 ";
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
         Some("scheduler-random") => run::cargo_run("simulate", "scheduler-random", rest),
         Some("sim") => run::cargo_run("sim", "sim", rest),
         Some("fuzz") => fuzz::fuzz(rest),
+        Some("soak") => soak::soak(rest),
         Some("starve") => starve::starve(rest),
         Some("bench") => bench::bench(rest),
         // Run by the benchmark in its hosts.

@@ -31,6 +31,16 @@ const PACKAGES: &[&str] = &[
     "libcfg-dev",
 ];
 
+/// Clusters under random faults; `cargo xtask soak` takes ten minutes.
+const SOAKS: &[&str] = &[
+    "--seconds 40 --nodes 2 --transport knet --seed 1",
+    "--seconds 40 --nodes 3 --transport udpu --seed 2",
+    "--seconds 40 --nodes 2 --transport knet --seed 3 --engine reference",
+];
+
+/// What the lab says where it cannot be.
+const NO_NAMESPACES: &str = "cannot make namespaces";
+
 /// Seconds on a starved machine; `cargo xtask starve` takes ten minutes.
 const STARVE_SECONDS: u64 = 20;
 
@@ -57,8 +67,26 @@ pub fn test(arguments: &[String]) -> Result<(), String> {
     if quick {
         return Ok(());
     }
+    soak()?;
     starve()?;
     fuzz()
+}
+
+/// Whole clusters under random faults, each for a short time.
+fn soak() -> Result<(), String> {
+    if !is_root() {
+        eprintln!("LEFT OUT: soak: not root");
+        return Ok(());
+    }
+    for options in SOAKS {
+        eprintln!("\n▸ soak {options}");
+        let words: Vec<String> = options.split(' ').map(str::to_string).collect();
+        match crate::soak::soak(&words) {
+            Err(reason) if reason.contains(NO_NAMESPACES) => eprintln!("LEFT OUT: soak: {reason}"),
+            outcome => outcome?,
+        }
+    }
+    Ok(())
 }
 
 /// A short time on a starved machine.

@@ -24,7 +24,7 @@ impl TransitionKey {
 }
 
 /// A result in the history that is new or changed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperationResult {
     pub resource: String,
     pub operation: String,
@@ -91,27 +91,34 @@ fn status_change(change: Element<'_>, path: &str, operation: &str, cib: &Documen
         }
         "create" => {
             for content in change.children() {
-                created(content, node_id, cib, found);
+                created(content, path, node_id, cib, found);
             }
         }
         "modify" => {
             let result = change.child("change-result").and_then(|result| result.children().next());
             if let Some(op) = result.filter(|element| element.name() == "lrm_rsc_op") {
-                found.results.extend(result_of(op, path, node_id, cib));
+                note_result(result_of(op, path, node_id, cib), found);
             }
         }
         _ => {}
     }
 }
 
-fn created(content: Element<'_>, node_id: Option<&str>, cib: &Document, found: &mut Digest) {
+/// An operation that failed may be kept twice, as the last one and as the last failure; it is one result all the same.
+fn note_result(result: Option<OperationResult>, found: &mut Digest) {
+    found.results.extend(result.filter(|result| !found.results.contains(result)));
+}
+
+fn created(content: Element<'_>, path: &str, node_id: Option<&str>, cib: &Document, found: &mut Digest) {
     for element in content.descendants() {
         match element.name() {
             "lrm_rsc_op" => {
-                let place = element.parent().and_then(|p| p.attr("id")).unwrap_or("");
-                let fallback = format!("/lrm_resource[@id='{place}']");
+                // The entry itself may be what is new; then the path of the change tells whose it is.
+                let place = element.parent().filter(|parent| parent.name() == "lrm_resource");
+                let place = place.and_then(|parent| parent.attr("id"));
+                let place = place.map_or(path.to_string(), |id| format!("/lrm_resource[@id='{id}']"));
                 let node = node_id.or_else(|| content.attr("id").filter(|_| content.name() == "node_state"));
-                found.results.extend(result_of(element, &fallback, node, cib));
+                note_result(result_of(element, &place, node, cib), found);
             }
             "nvpair" => {
                 let name = element.attr("name").unwrap_or("").to_string();
@@ -135,7 +142,6 @@ fn attribute_change(change: Element<'_>, path: &str, node_id: &str, found: &mut 
 }
 
 fn result_of(op: Element<'_>, path: &str, node_id: Option<&str>, cib: &Document) -> Option<OperationResult> {
-    // A probe that found something is kept twice; one report of it is enough.
     let id = op.attr("id").unwrap_or("");
     let by_id = || {
         let states = cib.root_element().child("status")?.children_named("node_state");
@@ -189,6 +195,26 @@ mod tests {
         let result = &created.results[0];
         assert_eq!((result.resource.as_str(), result.node.as_str(), result.rc), ("a_b", "n1", 0));
         assert_eq!(result.key.as_ref().unwrap().transition, 14);
+    }
+
+    #[test]
+    fn a_first_failure_is_one_result_of_its_resource() {
+        let path = "/cib/status/node_state[@id='1']/lrm[@id='1']/lrm_resources/lrm_resource[@id='a_b']";
+        let op = |id: &str| {
+            format!(
+                "<lrm_rsc_op id='{id}' operation='demote' interval='0' transition-key='3:14:0:u' op-status='0' \
+                 rc-code='1' last-rc-change='17'/>"
+            )
+        };
+        let failed = read(&format!(
+            "<change operation='create' path=\"{path}\" position='1'>{}</change>\
+             <change operation='modify' path=\"{path}/lrm_rsc_op[@id='a_b_last_0']\"><change-result>{}</change-result>\
+             </change>",
+            op("a_b_last_failure_0"),
+            op("a_b_last_0")
+        ));
+        let names: Vec<&str> = failed.results.iter().map(|result| result.resource.as_str()).collect();
+        assert_eq!(names, ["a_b"]);
     }
 
     #[test]

@@ -182,8 +182,9 @@ impl Executor {
                     if unchanged {
                         return;
                     }
-                    known.last_change_s = wall_s;
-                    report.last_rc_change_s = wall_s;
+                    // All results of it have one call id, so their seconds alone tell the scheduler which is the newer.
+                    known.last_change_s = wall_s.max(known.last_change_s.saturating_add(1));
+                    report.last_rc_change_s = known.last_change_s;
                 }
                 None => resource.recurring.push(Recurring {
                     operation: report.operation.clone(),
@@ -340,6 +341,27 @@ mod tests {
         executor.handle_timeout(211, 0);
         executor.finished(212, 9, 2, done(7));
         assert_eq!(drain(&mut executor), ["run monitor", "report monitor 7 false"]);
+    }
+
+    /// Otherwise the scheduler takes the older one, and a failure right after a start stays unseen.
+    #[test]
+    fn results_of_one_second_have_an_order() {
+        let mut executor = Executor::new();
+        executor.execute(0, 17, op("monitor", 100));
+        executor.finished(1, 17, 1, done(0));
+        executor.handle_timeout(101, 17);
+        executor.finished(102, 17, 1, done(7));
+        executor.handle_timeout(202, 17);
+        executor.finished(203, 17, 1, done(0));
+        executor.handle_timeout(303, 40);
+        executor.finished(304, 40, 1, done(7));
+        let seconds: Vec<i64> = std::iter::from_fn(|| executor.poll_output())
+            .filter_map(|output| match output {
+                Output::Report(report) => Some(report.last_rc_change_s),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(seconds, [17, 18, 19, 40]);
     }
 
     #[test]

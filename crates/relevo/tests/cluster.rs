@@ -147,6 +147,28 @@ fn a_replaced_cib_moves_nothing() {
     assert!(report.longest_gap_us() < 100_000, "the address was away: {report:?}");
 }
 
+/// On the DC's own node and on another one; the first failure of all, of which nothing is on record yet.
+#[test]
+fn a_failure_is_counted_once() {
+    let Some(c) = cluster("counted", 2) else { return };
+    for _ in 0..2 {
+        let (active, other) = c.active_and_other();
+        c.ok(&active, "ip addr del 172.31.0.100/16 dev eth0");
+        c.until("the failure is counted once", |c| {
+            let text = c.run(&active, "crm_failcount --query --resource CLUSTER_IP").1;
+            text.contains("name=fail-count-CLUSTER_IP value=1")
+        });
+        let names = c.ok(&active, "cibadmin -Q | grep -o 'name=\"fail-count-[^\"]*'");
+        assert_eq!(names.trim(), "name=\"fail-count-CLUSTER_IP#monitor_60000");
+        let table = c.ok(&active, "crm_mon -1 --failcounts");
+        assert!(table.contains("fail-count=1 ") && table.contains("CLUSTER_IP"), "{table}");
+        c.until("the address is back", |c| c.holders().len() == 1);
+        c.ok(&active, "crm_resource --cleanup --resource CLUSTER_IP");
+        c.ok(&other, &format!("crm_resource --move --resource CLUSTER_IP --node {other}.example.com"));
+        c.until("the other node takes over", |c| c.holders() == [other.clone()]);
+    }
+}
+
 #[test]
 fn daemons_that_crash_leave_the_address_where_it_is() {
     let Some(c) = cluster("daemons", 2) else { return };
