@@ -143,7 +143,8 @@ impl Step {
             Step::Standby => {
                 cluster.run(&other, &format!("pcs node standby {node}.example.com"));
                 wait(pause_ms);
-                cluster.run(&node, &format!("pcs node unstandby {node}.example.com"));
+                // Where it was asked for: another node may not have the change yet, and would find nothing to take back.
+                cluster.run(&other, &format!("pcs node unstandby {node}.example.com"));
                 format!("{node} {pause_ms} ms")
             }
             Step::Restart => {
@@ -158,7 +159,7 @@ impl Step {
                     &format!("crm_resource --move --resource CLUSTER_IP --node {node}.example.com"),
                 );
                 wait(pause_ms);
-                cluster.run(&node, "crm_resource --clear --resource CLUSTER_IP");
+                cluster.run(&other, "crm_resource --clear --resource CLUSTER_IP");
                 format!("to {node}")
             }
             Step::DeleteAddress => {
