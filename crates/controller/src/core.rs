@@ -306,6 +306,7 @@ impl Controller {
             self.start_election(env);
         } else if self.role == Role::Leader {
             self.write_node_states(left, "peer_update_callback");
+            self.forget_attributes_of_absent(env);
             self.request_decision("a peer left");
         }
         if self.election.is_running() {

@@ -170,6 +170,7 @@ impl Controller {
         if !lost.is_empty() {
             self.write_node_states(&lost, "do_dc_takeover");
         }
+        self.forget_attributes_of_absent(env);
         let running: Vec<u32> = self.peers.running().map(|peer| peer.id).collect();
         for id in running {
             self.offer(env, id);
@@ -177,6 +178,21 @@ impl Controller {
         self.request_decision("a DC took over");
         if self.shutting_down {
             self.peer_wants_shutdown(env, self.config.id);
+        }
+    }
+
+    /// Who leaves leaves its transient attributes behind. With its wish to leave among them, it would be
+    /// sent away again as soon as it is back.
+    pub(crate) fn forget_attributes_of_absent(&mut self, env: &Env<'_>) {
+        let states =
+            env.cib.root_element().child("status").into_iter().flat_map(|s| s.children_named("node_state"));
+        let with = states.filter(|state| state.child("transient_attributes").is_some());
+        let ids = with.filter_map(|state| state.attr("id")?.parse::<u32>().ok());
+        let is_absent = |id: &u32| self.peers.0.get(id).is_some_and(|peer| !peer.is_running);
+        let absent: Vec<u32> = ids.filter(is_absent).collect();
+        for id in absent {
+            let xpath = format!("//node_state[@id='{id}']/transient_attributes");
+            self.change_cib(Operation::Delete, Some(&xpath), options::XPATH | options::MULTIPLE, None);
         }
     }
 

@@ -15,6 +15,7 @@ impl Controller {
         }
         self.log("The CIB was replaced: asking all nodes what runs on them");
         self.lay_claim(env);
+        self.forget_attributes_of_absent(env);
         // Who is still joining has not confirmed yet and will do so on top of the new copy.
         let confirmed: Vec<u32> =
             self.peers.running().filter(|peer| peer.join == Join::Confirmed).map(|peer| peer.id).collect();

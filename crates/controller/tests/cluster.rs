@@ -563,6 +563,8 @@ impl World {
             let wanted = if here { ("online", "member") } else { ("offline", "down") };
             let found = (state.attr("crmd").unwrap_or("offline"), state.attr("join").unwrap_or("down"));
             assert_eq!(found, wanted, "{}\n{}", self.tail(), self.status());
+            let leaves = state.descendants().any(|pair| pair.attr("name") == Some("shutdown"));
+            assert!(here || !leaves, "a wish to leave is left behind\n{}\n{}", self.tail(), self.status());
         }
         let states = cib.child("status").unwrap().children_named("node_state");
         let known: BTreeSet<String> =
