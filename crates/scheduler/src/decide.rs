@@ -192,9 +192,10 @@ impl Cluster {
             None if !a.is(af::PSEUDO) => Some(Str::lit("<none>")),
             None => None,
         };
-        let (prefix, task) = match &a.cancel_task {
-            Some(of) if a.task == "cancel" => ("Cancel ", of),
-            _ => ("", &a.task),
+        // An operation may be configured under the name "cancel": then it cancels nothing, but looks like it.
+        let (prefix, task) = match a.task == "cancel" {
+            true => ("Cancel ", a.cancel_task.as_ref().unwrap_or(&a.task)),
+            false => ("", &a.task),
         };
         let with_host = |name: &str| match &host {
             Some(host) => format!("{prefix}{name} {host}"),

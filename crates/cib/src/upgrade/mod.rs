@@ -4,6 +4,7 @@
 //! lists), [`v3`] (old names of options), [`v4`] (what is supported no longer). The rules are those of
 //! the reference's transformations upgrade-1.3, upgrade-2.10 and upgrade-3.10.
 
+mod references;
 mod v2;
 mod v3;
 mod v4;
@@ -53,7 +54,7 @@ pub fn transform(cib: &mut Document, goal: Goal) -> Vec<String> {
     if from < 2 {
         v2::transform(cib, configuration);
     }
-    if from < 3 {
+    if from < 3 && v3::is_needed(cib) {
         v3::transform(cib, configuration, &mut notes);
     }
     if from < 4 && goal == Goal::V4 {

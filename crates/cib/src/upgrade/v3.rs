@@ -2,7 +2,7 @@
 
 use xml::{Document, NodeId};
 
-use super::{all, pairs, text};
+use super::{all, pairs, references, text};
 
 /// What becomes of an option.
 enum Fate {
@@ -51,6 +51,9 @@ const NO_UNDERSCORES: &[&str] = &["expected-quorum-votes", "notification-agent",
 const OLD_INFRASTRUCTURES: &[&str] =
     &["heartbeat", "openais", "classic openais", "classic openais (with plugin)", "cman"];
 
+/// Meta-attributes of containers before there were bundles.
+const ISOLATION: &[&str] = &["isolation", "isolation-host", "isolation-instance", "isolation-wrapper"];
+
 /// Parameters of fence devices.
 const DEVICE: &[(&str, &str)] = &[
     ("pcmk_list_cmd", "pcmk_list_action"),
@@ -65,75 +68,177 @@ const DEVICE: &[(&str, &str)] = &[
 const OPERATION_META: &[&str] =
     &["interval-origin", "start-delay", "enabled", "on-fail", "record-pending", "role", "timeout"];
 
-pub(super) fn transform(cib: &mut Document, configuration: NodeId, notes: &mut Vec<String>) {
-    if let Some(options) = cib.child(configuration, "crm_config") {
-        for set in all(cib, options, &["cluster_property_set"]) {
-            for pair in cib.child_elements(set) {
-                cluster_option(cib, configuration, pair, notes);
+/// Whether a configuration has anything that 3.0 does not accept. What it accepts stays as it is, even where
+/// this step would have changed it: the reference asks the next schema first.
+pub(super) fn is_needed(cib: &Document) -> bool {
+    let Some(configuration) = cib.root_element().child("configuration") else { return false };
+    configuration.descendants().any(|e| match e.name() {
+        "node" => e.attr("type") == Some("normal"),
+        "op" => e.attr("requires").is_some(),
+        "rsc_colocation" => e.attr("score-attribute").is_some() || e.attr("score-attribute-mangle").is_some(),
+        "nvpair" => {
+            let (name, value) = (e.attr("name").unwrap_or(""), e.attr("value"));
+            let set = e.parent();
+            let owner = set.and_then(|set| set.parent());
+            match (set.map_or("", |set| set.name()), owner.map_or("", |owner| owner.name())) {
+                ("cluster_property_set", _) => is_old_option(name, value),
+                ("meta_attributes", "primitive" | "template") => ISOLATION.contains(&name),
+                ("instance_attributes", "primitive" | "template") => {
+                    name == "pcmk_arg_map" || DEVICE.iter().any(|(old, _)| *old == name)
+                }
+                ("meta_attributes", "op") => name == "requires",
+                ("instance_attributes", "op") => name == "requires" || OPERATION_META.contains(&name),
+                _ => false,
             }
         }
+        _ => false,
+    })
+}
+
+fn is_old_option(name: &str, value: Option<&str>) -> bool {
+    if name == "cluster-infrastructure" {
+        return value.is_none_or(|value| OLD_INFRASTRUCTURES.contains(&value));
     }
+    CLUSTER.iter().any(|(dashed, fate)| is_meant(name, dashed, fate))
+}
+
+/// Whether a name is an old one of this option; what is only renamed is old with underscores only.
+fn is_meant(name: &str, dashed: &str, fate: &Fate) -> bool {
+    let is_dashed = name == dashed && !matches!(fate, Rename(_));
+    is_dashed || (!NO_UNDERSCORES.contains(&dashed) && name != dashed && name == dashed.replace('-', "_"))
+}
+
+pub(super) fn transform(cib: &mut Document, configuration: NodeId, notes: &mut Vec<String>) {
+    references::write_out(cib, configuration);
+    cluster_options(cib, configuration, notes);
     for node in all(cib, configuration, &["node"]) {
         if cib.attr(node, "type") == Some("normal") {
             cib.set_attr(node, "type", "member");
         }
     }
     for resource in all(cib, configuration, &["primitive", "template"]) {
-        parameters(cib, resource);
-        meta(cib, resource, notes);
-        for operation in all(cib, resource, &["op"]) {
-            requires(cib, resource, operation);
-            operation_meta(cib, operation);
+        requires(cib, resource);
+        for operations in children(cib, resource, "operations") {
+            for operation in children(cib, operations, "op") {
+                operation_meta(cib, resource, operation);
+            }
         }
+        for set in children(cib, resource, "instance_attributes") {
+            parameters(cib, set);
+        }
+        meta(cib, resource, notes);
     }
     for colocation in all(cib, configuration, &["rsc_colocation"]) {
         cib.remove_attr(colocation, "score-attribute");
         cib.remove_attr(colocation, "score-attribute-mangle");
     }
+    references::refer_again(cib, configuration);
 }
 
-fn cluster_option(cib: &mut Document, configuration: NodeId, pair: NodeId, notes: &mut Vec<String>) {
+fn children(cib: &Document, of: NodeId, name: &str) -> Vec<NodeId> {
+    cib.child_elements(of).into_iter().filter(|child| cib.name(*child) == name).collect()
+}
+
+fn is_ruled(cib: &Document, set: NodeId) -> bool {
+    cib.child(set, "rule").is_some()
+}
+
+/// Whether one of these sets, among those without a rule, has a pair of this name.
+fn has_pair(cib: &Document, sets: &[NodeId], name: &str) -> bool {
+    let plain = sets.iter().filter(|set| !is_ruled(cib, **set));
+    plain.flat_map(|set| children(cib, *set, "nvpair")).any(|pair| cib.attr(pair, "name") == Some(name))
+}
+
+/// Removes sets without pairs: even those that never had one.
+fn drop_empty(cib: &mut Document, sets: Vec<NodeId>) {
+    for set in sets {
+        if cib.child(set, "nvpair").is_none() {
+            cib.remove(set);
+        }
+    }
+}
+
+fn cluster_options(cib: &mut Document, configuration: NodeId, notes: &mut Vec<String>) {
+    let sets = all(cib, configuration, &["cluster_property_set"]);
+    let (mut of_resources, mut of_operations) = (Vec::new(), Vec::new());
+    for set in &sets {
+        let is_ruled = is_ruled(cib, *set);
+        for pair in children(cib, *set, "nvpair") {
+            match cluster_option(cib, pair, notes) {
+                // What depends on a rule has no place among the defaults.
+                Some(ResourceDefault(_) | OperationDefault(_)) if is_ruled => cib.remove(pair),
+                Some(ResourceDefault(_)) => of_resources.push(pair),
+                Some(OperationDefault(_)) => of_operations.push(pair),
+                _ => {}
+            }
+        }
+    }
+    move_defaults(cib, configuration, of_operations, "op_defaults");
+    move_defaults(cib, configuration, of_resources, "rsc_defaults");
+    drop_empty(cib, sets);
+}
+
+/// Renames or removes an option; says where it is to go if that is elsewhere.
+fn cluster_option(cib: &mut Document, pair: NodeId, notes: &mut Vec<String>) -> Option<&'static Fate> {
     let (name, value) = (text(cib, pair, "name"), text(cib, pair, "value"));
     if name == "cluster-infrastructure" && OLD_INFRASTRUCTURES.contains(&value.as_str()) {
         cib.remove(pair);
-        return;
+        return None;
     }
-    let known = |dashed: &str| {
-        name == dashed || (!NO_UNDERSCORES.contains(&dashed) && name == dashed.replace('-', "_"))
-    };
-    let Some((old, fate)) = CLUSTER.iter().find(|(dashed, _)| known(dashed)) else { return };
+    let (old, fate) = CLUSTER.iter().find(|(dashed, fate)| is_meant(&name, dashed, fate))?;
     match fate {
-        Rename(to) => cib.set_attr(pair, "name", to),
-        ResourceDefault(to) => move_default(cib, configuration, pair, "rsc_defaults", to),
-        OperationDefault(to) => move_default(cib, configuration, pair, "op_defaults", to),
+        Rename(to) | ResourceDefault(to) | OperationDefault(to) => cib.set_attr(pair, "name", to),
         Drop(_) if *old == "default-resource-failure-stickiness" && value == "-INFINITY" => {
             cib.set_attr(pair, "value", "1");
-            move_default(cib, configuration, pair, "rsc_defaults", "migration-threshold");
+            cib.set_attr(pair, "name", "migration-threshold");
+            return Some(&ResourceDefault("migration-threshold"));
         }
         Drop(instead) => {
             notes.push(format!("Cluster option {name} was dropped: {instead}"));
             cib.remove(pair);
         }
     }
+    Some(fate)
 }
 
-/// Moves an option to a set of its own in a section of defaults.
-fn move_default(cib: &mut Document, configuration: NodeId, pair: NodeId, section: &str, name: &str) {
-    let section_node = match cib.child(configuration, section) {
-        Some(node) => node,
-        None => cib.append(configuration, section),
+/// Moves options into the first set without a rule among these defaults, if none of those has their name;
+/// into a new one if there are no defaults at all. With sets under rules only, or none, they are gone.
+fn move_defaults(cib: &mut Document, configuration: NodeId, options: Vec<NodeId>, section: &str) {
+    if options.is_empty() {
+        return;
+    }
+    let target = match cib.child(configuration, section) {
+        Some(section) => {
+            let mut sets = children(cib, section, "meta_attributes");
+            sets.retain(|set| !is_ruled(cib, *set));
+            sets.first().copied().map(|first| (first, sets))
+        }
+        None => {
+            let id = format!("_2TO3_-{}", section.replace('_', "-"));
+            let section = cib.append(configuration, section);
+            Some((cib.append_with(section, "meta_attributes", &[("id", &id)]), Vec::new()))
+        }
     };
-    let set_id = format!("cibtr-2-{}-{name}", section.replace('_', "-"));
-    let set = cib.append_with(section_node, "meta_attributes", &[("id", &set_id)]);
-    cib.set_attr(pair, "name", name);
-    cib.move_to(pair, set, None);
+    let is_there = |pair: &NodeId| match &target {
+        Some((_, sets)) => has_pair(cib, sets, &text(cib, *pair, "name")),
+        None => true,
+    };
+    let (gone, kept): (Vec<NodeId>, Vec<NodeId>) = options.into_iter().partition(is_there);
+    for pair in gone {
+        cib.remove(pair);
+    }
+    for pair in kept {
+        if let Some((set, _)) = &target {
+            cib.move_to(pair, *set, None);
+        }
+    }
 }
 
-fn parameters(cib: &mut Document, resource: NodeId) {
-    for pair in pairs(cib, resource, "instance_attributes") {
+fn parameters(cib: &mut Document, set: NodeId) {
+    for pair in children(cib, set, "nvpair") {
         let (name, value) = (text(cib, pair, "name"), text(cib, pair, "value"));
         if name == "pcmk_arg_map" {
-            match value.strip_prefix("port:") {
+            match value.strip_prefix("port:").filter(|_| !value.contains(',')) {
                 Some(argument) => {
                     cib.set_attr(pair, "name", "pcmk_host_argument");
                     cib.set_attr(pair, "value", argument);
@@ -144,72 +249,194 @@ fn parameters(cib: &mut Document, resource: NodeId) {
             cib.set_attr(pair, "name", new);
         }
     }
+    drop_empty(cib, vec![set]);
+}
+
+/// What becomes of an old meta-attribute: its present name and value; no name if there is none.
+fn meta_fate(name: &str, value: &str) -> Option<Option<(&'static str, &'static str)>> {
+    match name {
+        _ if ISOLATION.contains(&name) => Some(Some(("target-role", "Stopped"))),
+        "resource-failure-stickiness" | "resource_failure_stickiness" => {
+            Some((value == "-INFINITY").then_some(("migration-threshold", "1")))
+        }
+        _ => None,
+    }
 }
 
 fn meta(cib: &mut Document, resource: NodeId, notes: &mut Vec<String>) {
     let id = text(cib, resource, "id");
-    for pair in pairs(cib, resource, "meta_attributes") {
-        let (name, value) = (text(cib, pair, "name"), text(cib, pair, "value"));
-        match name.as_str() {
-            "isolation" | "isolation-host" | "isolation-instance" | "isolation-wrapper" => {
-                notes.push(format!("Resource {id} was disabled: use a bundle instead of {name}"));
-                cib.set_attr(pair, "name", "target-role");
-                cib.set_attr(pair, "value", "Stopped");
+    let sets = children(cib, resource, "meta_attributes");
+    for (at, set) in sets.iter().enumerate() {
+        let is_ruled = is_ruled(cib, *set);
+        // What the reference takes to mean that a pair of the same name comes later.
+        let mut is_first = true;
+        let mut is_emptied = true;
+        for pair in children(cib, *set, "nvpair") {
+            let (name, value) = (text(cib, pair, "name"), text(cib, pair, "value"));
+            match meta_fate(&name, &value) {
+                None => (is_first, is_emptied) = (false, false),
+                Some(None) => {
+                    notes.push(format!("Resource {id}: {name} was dropped: {THRESHOLD}"));
+                    cib.remove(pair);
+                }
+                Some(Some((new, value))) => {
+                    is_emptied = false;
+                    let wins = if is_ruled { !becomes(cib, sets.get(at + 1..), new) } else { is_first };
+                    is_first = false;
+                    if new == "target-role" && wins {
+                        notes.push(format!("Resource {id} was disabled: use a bundle instead of {name}"));
+                    }
+                    match wins {
+                        true => {
+                            cib.set_attr(pair, "name", new);
+                            cib.set_attr(pair, "value", value);
+                        }
+                        false => cib.remove(pair),
+                    }
+                }
             }
-            "resource-failure-stickiness" | "resource_failure_stickiness" if value == "-INFINITY" => {
-                cib.set_attr(pair, "name", "migration-threshold");
-                cib.set_attr(pair, "value", "1");
-            }
-            "resource-failure-stickiness" | "resource_failure_stickiness" => {
-                notes.push(format!("Resource {id}: {name} was dropped: {THRESHOLD}"));
-                cib.remove(pair);
-            }
-            _ => {}
+        }
+        if is_emptied {
+            cib.remove(*set);
         }
     }
 }
 
-/// `requires` of an operation counted for start and promote only, and is the resource's matter now.
-fn requires(cib: &mut Document, resource: NodeId, operation: NodeId) {
-    let counts = matches!(cib.attr(operation, "name"), Some("start" | "promote"));
-    let mut values: Vec<String> = cib.attr(operation, "requires").map(str::to_string).into_iter().collect();
-    cib.remove_attr(operation, "requires");
-    for set in ["meta_attributes", "instance_attributes"] {
-        for pair in pairs(cib, operation, set) {
-            if cib.attr(pair, "name") == Some("requires") {
-                values.push(text(cib, pair, "value"));
-                cib.remove(pair);
-            }
-        }
-    }
-    let Some(value) = values.first().filter(|_| counts) else { return };
-    let id = format!("{}-requires-meta", text(cib, operation, "id"));
-    let set = cib.append_with(resource, "meta_attributes", &[("id", &id)]);
-    let pair_id = format!("{id}-requires");
-    cib.append_with(set, "nvpair", &[("id", &pair_id), ("name", "requires"), ("value", value)]);
+/// Whether a pair in one of these sets, without a rule, gets this name.
+fn becomes(cib: &Document, sets: Option<&[NodeId]>, new: &str) -> bool {
+    let plain = sets.unwrap_or_default().iter().filter(|set| !is_ruled(cib, **set));
+    plain.flat_map(|set| children(cib, *set, "nvpair")).any(|pair| {
+        let fate = meta_fate(&text(cib, pair, "name"), &text(cib, pair, "value"));
+        fate.flatten().is_some_and(|(name, _)| name == new)
+    })
 }
 
-fn operation_meta(cib: &mut Document, operation: NodeId) {
-    let wrong: Vec<NodeId> = pairs(cib, operation, "instance_attributes")
+/// `requires` of an operation counted for start and promote only, and is the resource's matter now, unless
+/// the resource says something itself. An attribute of the last such operation comes before meta-attributes,
+/// those before parameters, later ones before earlier ones.
+fn requires(cib: &mut Document, resource: NodeId) {
+    let operations: Vec<NodeId> = children(cib, resource, "operations")
         .into_iter()
-        .filter(|pair| cib.attr(*pair, "name").is_some_and(|name| OPERATION_META.contains(&name)))
+        .flat_map(|operations| children(cib, operations, "op"))
         .collect();
-    if wrong.is_empty() {
-        return;
+    let counts = |cib: &Document, op: NodeId| matches!(cib.attr(op, "name"), Some("start" | "promote"));
+    let is_said = has_pair(cib, &children(cib, resource, "meta_attributes"), "requires");
+    let said = operations.iter().rev().find(|op| counts(cib, **op) && cib.attr(**op, "requires").is_some());
+    if let Some(op) = said.filter(|_| !is_said).copied() {
+        let set_id = format!("_2TO3_{}-meta", text(cib, resource, "id"));
+        let id = format!("_2TO3_{}-meta-requires", text(cib, op, "id"));
+        let value = text(cib, op, "requires");
+        let set = cib.append_with(resource, "meta_attributes", &[("id", &set_id)]);
+        cib.append_with(set, "nvpair", &[("id", &id), ("name", "requires"), ("value", &value)]);
+    } else if !is_said {
+        let of = |kind| -> Vec<NodeId> {
+            let ops = operations.iter().filter(|op| counts(cib, **op));
+            ops.flat_map(|op| children(cib, *op, kind)).collect()
+        };
+        let sources = required_by(cib, &of("meta_attributes"), &of("instance_attributes"));
+        for source in sources {
+            required_set(cib, resource, source);
+        }
     }
-    let id = format!("{}-meta", text(cib, operation, "id"));
-    let set = cib.append_with(operation, "meta_attributes", &[("id", &id)]);
-    for pair in wrong {
+    for op in operations {
+        cib.remove_attr(op, "requires");
+        for kind in ["meta_attributes", "instance_attributes"] {
+            for pair in pairs(cib, op, kind) {
+                if cib.attr(pair, "name") == Some("requires") {
+                    cib.remove(pair);
+                }
+            }
+        }
+    }
+}
+
+/// The sets of operations whose `requires` counts, in document order: all with a rule that no plain one
+/// follows, and the last plain one.
+fn required_by(cib: &Document, meta: &[NodeId], parameters: &[NodeId]) -> Vec<NodeId> {
+    let says = |set: &&NodeId| pairs_named(cib, **set, "requires").next().is_some();
+    let last_of = |sets: &[NodeId]| {
+        let mut out: Vec<NodeId> = Vec::new();
+        for set in sets.iter().rev().filter(says) {
+            out.push(*set);
+            if !is_ruled(cib, *set) {
+                break;
+            }
+        }
+        out.reverse();
+        out
+    };
+    let mut out = last_of(meta);
+    if !out.iter().any(|set| !is_ruled(cib, *set)) {
+        out.extend(last_of(parameters));
+    }
+    out
+}
+
+fn pairs_named<'d>(cib: &'d Document, set: NodeId, name: &'d str) -> impl Iterator<Item = NodeId> + 'd {
+    children(cib, set, "nvpair").into_iter().filter(move |pair| cib.attr(*pair, "name") == Some(name))
+}
+
+/// A set of the resource with what a set of an operation requires.
+fn required_set(cib: &mut Document, resource: NodeId, source: NodeId) {
+    let set = copied_set(cib, resource, source);
+    let found: Vec<NodeId> = pairs_named(cib, source, "requires").collect();
+    for pair in found {
         cib.move_to(pair, set, None);
     }
-    let empty: Vec<NodeId> = cib
-        .child_elements(operation)
-        .into_iter()
-        .filter(|set| cib.name(*set) == "instance_attributes" && cib.child_elements(*set).is_empty())
-        .collect();
-    for set in empty {
-        cib.remove(set);
+}
+
+/// A set of meta-attributes under the rule and with the score of another set, without its pairs.
+fn copied_set(cib: &mut Document, parent: NodeId, source: NodeId) -> NodeId {
+    let set = cib.duplicate(parent, source);
+    cib.rename(set, "meta_attributes");
+    cib.set_attr(set, "id", &format!("_2TO3_{}", text(cib, source, "id")));
+    for pair in children(cib, set, "nvpair") {
+        cib.remove(pair);
     }
+    set
+}
+
+/// Moves meta-attributes that are among an operation's parameters, unless the resource has one of that name.
+fn operation_meta(cib: &mut Document, resource: NodeId, operation: NodeId) {
+    let of_resource = children(cib, resource, "meta_attributes");
+    let sets = children(cib, operation, "instance_attributes");
+    let mut plain = Vec::new();
+    for (at, set) in sets.iter().enumerate() {
+        let mut ruled = Vec::new();
+        for pair in children(cib, *set, "nvpair") {
+            let name = text(cib, pair, "name");
+            if !OPERATION_META.contains(&name.as_str()) {
+                continue;
+            }
+            let later = sets.get(at + 1..).unwrap_or_default();
+            if has_pair(cib, &of_resource, &name) || has_pair(cib, later, &name) {
+                cib.remove(pair);
+            } else if is_ruled(cib, *set) {
+                ruled.push(pair);
+            } else {
+                plain.push(pair);
+            }
+        }
+        if !ruled.is_empty() {
+            let target = copied_set(cib, operation, *set);
+            for pair in ruled {
+                cib.move_to(pair, target, None);
+            }
+        }
+    }
+    if !plain.is_empty() {
+        let metas = children(cib, operation, "meta_attributes");
+        let target = metas.into_iter().find(|set| !is_ruled(cib, *set)).unwrap_or_else(|| {
+            let id = format!("_2TO3_{}-meta", text(cib, operation, "id"));
+            cib.append_with(operation, "meta_attributes", &[("id", &id)])
+        });
+        for pair in plain {
+            cib.move_to(pair, target, None);
+        }
+    }
+    drop_empty(cib, sets);
+    let metas = children(cib, operation, "meta_attributes");
+    drop_empty(cib, metas);
 }
 
 #[cfg(test)]

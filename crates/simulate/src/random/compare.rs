@@ -131,7 +131,8 @@ impl Reference {
             drawing: text("dot"),
         };
         let answer = answer(split(&String::from_utf8_lossy(&output.stdout)));
-        if answer.graph.is_empty() || output.status.code().is_none_or(|code| code >= 128) {
+        // 70: it gave up while it pretended to execute (a node has two states, say).
+        if answer.graph.is_empty() || output.status.code().is_none_or(|code| code == 70 || code >= 128) {
             let errors = String::from_utf8_lossy(&output.stderr).to_string();
             let refused = matches!(output.status.code(), Some(65 | 66 | 78));
             return Err(if refused {
