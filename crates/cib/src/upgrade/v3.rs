@@ -1,5 +1,7 @@
 //! From 2.x to 3.0: options under their present names and in their present places.
 
+use std::collections::HashSet;
+
 use xml::{Document, NodeId};
 
 use super::{all, pairs, references, text};
@@ -118,9 +120,10 @@ pub(super) fn transform(cib: &mut Document, configuration: NodeId, notes: &mut V
     }
     for resource in all(cib, configuration, &["primitive", "template"]) {
         requires(cib, resource);
+        let said = names(cib, &children(cib, resource, "meta_attributes"));
         for operations in children(cib, resource, "operations") {
             for operation in children(cib, operations, "op") {
-                operation_meta(cib, resource, operation);
+                operation_meta(cib, &said, operation);
             }
         }
         for set in children(cib, resource, "instance_attributes") {
@@ -143,10 +146,10 @@ fn is_ruled(cib: &Document, set: NodeId) -> bool {
     cib.child(set, "rule").is_some()
 }
 
-/// Whether one of these sets, among those without a rule, has a pair of this name.
-fn has_pair(cib: &Document, sets: &[NodeId], name: &str) -> bool {
+/// Names of all pairs in these sets, except in those with a rule.
+fn names(cib: &Document, sets: &[NodeId]) -> HashSet<String> {
     let plain = sets.iter().filter(|set| !is_ruled(cib, **set));
-    plain.flat_map(|set| children(cib, *set, "nvpair")).any(|pair| cib.attr(pair, "name") == Some(name))
+    plain.flat_map(|set| children(cib, *set, "nvpair")).map(|pair| text(cib, pair, "name")).collect()
 }
 
 /// Removes sets without pairs: even those that never had one.
@@ -219,10 +222,9 @@ fn move_defaults(cib: &mut Document, configuration: NodeId, options: Vec<NodeId>
             Some((cib.append_with(section, "meta_attributes", &[("id", &id)]), Vec::new()))
         }
     };
-    let is_there = |pair: &NodeId| match &target {
-        Some((_, sets)) => has_pair(cib, sets, &text(cib, *pair, "name")),
-        None => true,
-    };
+    let there = target.as_ref().map(|(_, sets)| names(cib, sets));
+    let is_there =
+        |pair: &NodeId| there.as_ref().is_none_or(|there| there.contains(&text(cib, *pair, "name")));
     let (gone, kept): (Vec<NodeId>, Vec<NodeId>) = options.into_iter().partition(is_there);
     for pair in gone {
         cib.remove(pair);
@@ -265,13 +267,15 @@ fn meta_fate(name: &str, value: &str) -> Option<Option<(&'static str, &'static s
 
 fn meta(cib: &mut Document, resource: NodeId, notes: &mut Vec<String>) {
     let id = text(cib, resource, "id");
-    let sets = children(cib, resource, "meta_attributes");
-    for (at, set) in sets.iter().enumerate() {
-        let is_ruled = is_ruled(cib, *set);
-        // What the reference takes to mean that a pair of the same name comes later.
+    // Names that pairs of later sets without a rule get.
+    let mut later: HashSet<&str> = HashSet::new();
+    for set in children(cib, resource, "meta_attributes").into_iter().rev() {
+        let is_ruled = is_ruled(cib, set);
+        // The reference takes what comes behind another pair for one that a later pair replaces.
         let mut is_first = true;
         let mut is_emptied = true;
-        for pair in children(cib, *set, "nvpair") {
+        let mut here = Vec::new();
+        for pair in children(cib, set, "nvpair") {
             let (name, value) = (text(cib, pair, "name"), text(cib, pair, "value"));
             match meta_fate(&name, &value) {
                 None => (is_first, is_emptied) = (false, false),
@@ -281,34 +285,28 @@ fn meta(cib: &mut Document, resource: NodeId, notes: &mut Vec<String>) {
                 }
                 Some(Some((new, value))) => {
                     is_emptied = false;
-                    let wins = if is_ruled { !becomes(cib, sets.get(at + 1..), new) } else { is_first };
+                    let wins = if is_ruled { !later.contains(new) } else { is_first };
                     is_first = false;
-                    if new == "target-role" && wins {
+                    here.push(new);
+                    if !wins {
+                        cib.remove(pair);
+                        continue;
+                    }
+                    if new == "target-role" {
                         notes.push(format!("Resource {id} was disabled: use a bundle instead of {name}"));
                     }
-                    match wins {
-                        true => {
-                            cib.set_attr(pair, "name", new);
-                            cib.set_attr(pair, "value", value);
-                        }
-                        false => cib.remove(pair),
-                    }
+                    cib.set_attr(pair, "name", new);
+                    cib.set_attr(pair, "value", value);
                 }
             }
         }
+        if !is_ruled {
+            later.extend(here);
+        }
         if is_emptied {
-            cib.remove(*set);
+            cib.remove(set);
         }
     }
-}
-
-/// Whether a pair in one of these sets, without a rule, gets this name.
-fn becomes(cib: &Document, sets: Option<&[NodeId]>, new: &str) -> bool {
-    let plain = sets.unwrap_or_default().iter().filter(|set| !is_ruled(cib, **set));
-    plain.flat_map(|set| children(cib, *set, "nvpair")).any(|pair| {
-        let fate = meta_fate(&text(cib, pair, "name"), &text(cib, pair, "value"));
-        fate.flatten().is_some_and(|(name, _)| name == new)
-    })
 }
 
 /// `requires` of an operation counted for start and promote only, and is the resource's matter now, unless
@@ -320,7 +318,7 @@ fn requires(cib: &mut Document, resource: NodeId) {
         .flat_map(|operations| children(cib, operations, "op"))
         .collect();
     let counts = |cib: &Document, op: NodeId| matches!(cib.attr(op, "name"), Some("start" | "promote"));
-    let is_said = has_pair(cib, &children(cib, resource, "meta_attributes"), "requires");
+    let is_said = names(cib, &children(cib, resource, "meta_attributes")).contains("requires");
     let said = operations.iter().rev().find(|op| counts(cib, **op) && cib.attr(**op, "requires").is_some());
     if let Some(op) = said.filter(|_| !is_said).copied() {
         let set_id = format!("_2TO3_{}-meta", text(cib, resource, "id"));
@@ -396,32 +394,54 @@ fn copied_set(cib: &mut Document, parent: NodeId, source: NodeId) -> NodeId {
     set
 }
 
-/// Moves meta-attributes that are among an operation's parameters, unless the resource has one of that name.
-fn operation_meta(cib: &mut Document, resource: NodeId, operation: NodeId) {
-    let of_resource = children(cib, resource, "meta_attributes");
-    let sets = children(cib, operation, "instance_attributes");
+/// Meta-attributes among the parameters of an operation.
+#[derive(Default)]
+struct MetaParameters {
+    /// The resource has one of that name, or a later set without a rule has.
+    said: Vec<NodeId>,
+    /// By set with a rule.
+    ruled: Vec<(NodeId, Vec<NodeId>)>,
+    plain: Vec<NodeId>,
+}
+
+fn meta_parameters(cib: &Document, of_resource: &HashSet<String>, sets: &[NodeId]) -> MetaParameters {
+    let mut out = MetaParameters::default();
+    let mut later: HashSet<String> = HashSet::new();
     let mut plain = Vec::new();
-    for (at, set) in sets.iter().enumerate() {
-        let mut ruled = Vec::new();
-        for pair in children(cib, *set, "nvpair") {
-            let name = text(cib, pair, "name");
-            if !OPERATION_META.contains(&name.as_str()) {
-                continue;
-            }
-            let later = sets.get(at + 1..).unwrap_or_default();
-            if has_pair(cib, &of_resource, &name) || has_pair(cib, later, &name) {
-                cib.remove(pair);
-            } else if is_ruled(cib, *set) {
-                ruled.push(pair);
-            } else {
-                plain.push(pair);
-            }
+    for set in sets.iter().rev() {
+        let pairs = children(cib, *set, "nvpair").into_iter().map(|pair| (pair, text(cib, pair, "name")));
+        let meta: Vec<(NodeId, String)> =
+            pairs.filter(|(_, name)| OPERATION_META.contains(&name.as_str())).collect();
+        let (said, kept): (Vec<_>, Vec<_>) =
+            meta.into_iter().partition(|(_, name)| of_resource.contains(name) || later.contains(name));
+        out.said.extend(said.into_iter().map(|(pair, _)| pair));
+        if kept.is_empty() {
+            continue;
         }
-        if !ruled.is_empty() {
-            let target = copied_set(cib, operation, *set);
-            for pair in ruled {
-                cib.move_to(pair, target, None);
-            }
+        let pairs = kept.iter().map(|(pair, _)| *pair).collect();
+        if is_ruled(cib, *set) {
+            out.ruled.push((*set, pairs));
+        } else {
+            later.extend(kept.into_iter().map(|(_, name)| name));
+            plain.push(pairs);
+        }
+    }
+    out.ruled.reverse();
+    out.plain = plain.into_iter().rev().flatten().collect();
+    out
+}
+
+/// Moves meta-attributes that are among an operation's parameters, unless the resource has one of that name.
+fn operation_meta(cib: &mut Document, of_resource: &HashSet<String>, operation: NodeId) {
+    let sets = children(cib, operation, "instance_attributes");
+    let MetaParameters { said, ruled, plain } = meta_parameters(cib, of_resource, &sets);
+    for pair in said {
+        cib.remove(pair);
+    }
+    for (set, pairs) in ruled {
+        let target = copied_set(cib, operation, set);
+        for pair in pairs {
+            cib.move_to(pair, target, None);
         }
     }
     if !plain.is_empty() {
