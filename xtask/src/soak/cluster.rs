@@ -61,14 +61,7 @@ impl Cluster {
             .map(|(n, node)| format!("{node}.example.com addr=172.31.0.{}", 10 + n))
             .collect();
         let list = list.join(" ");
-        let start = Instant::now();
-        let auth = format!("pcs host auth {list} -u hacluster -p hapass");
-        while let Err(reason) = self.ok("nodo1", &auth) {
-            if start.elapsed() > START_WITHIN {
-                return Err(reason);
-            }
-            std::thread::sleep(POLL);
-        }
+        self.in_the_end(&format!("pcs host auth {list} -u hacluster -p hapass"))?;
         self.ok("nodo1", &format!("pcs cluster setup soak {list} transport {} --force", options.transport))?;
         self.ok("nodo1", "pcs cluster start --all")?;
         self.ok("nodo1", "pcs cluster enable --all")?;
@@ -82,9 +75,22 @@ impl Cluster {
             "pcs constraint colocation add E with CLUSTER_IP",
             "pcs constraint order CLUSTER_IP then E",
         ] {
-            self.ok("nodo1", line)?;
+            // A DC that takes over meanwhile makes the change one of an older CIB.
+            self.in_the_end(line)?;
         }
         self.whole_within(START_WITHIN)
+    }
+
+    /// Tries a command on the first node until it passes.
+    fn in_the_end(&self, line: &str) -> Result<(), String> {
+        let start = Instant::now();
+        while let Err(reason) = self.ok("nodo1", line) {
+            if start.elapsed() > START_WITHIN {
+                return Err(reason);
+            }
+            std::thread::sleep(POLL);
+        }
+        Ok(())
     }
 
     /// Runs a command line in a host, for a bounded time: its status and what it said.

@@ -109,7 +109,7 @@ impl Cluster {
     /// What a test that failed shows: what each node sees, and what its daemons said last.
     pub fn state(&self) -> String {
         const SEEN: &str = "crm_mon -1; ip -4 -o addr; corosync-quorumtool; corosync-cpgtool; \
-            for f in /var/log/cluster/corosync.log /var/log/pacemaker/pacemaker.log; do \
+            for f in /var/log/corosync/corosync.log /var/log/pacemaker/pacemaker.log; do \
             echo \"== $f\"; tail -n 60 $f; done";
         let nodes = (1..=self.nodes).map(|n| format!("nodo{n}"));
         nodes.map(|node| format!("{node}: {}\n", self.run(&node, SEEN).1)).collect()
