@@ -4,6 +4,7 @@ use std::process::Command;
 
 use manager_client::placement::{self, Placement};
 use manager_client::{Attributes, Controller, Error, forget, histories};
+use scheduler::iso8601::Zone;
 use scheduler::{Cluster, Options};
 use xml::{Document, NodeId};
 
@@ -266,12 +267,8 @@ impl Shell {
 }
 
 pub(crate) fn unpack(doc: &Document) -> Cluster {
-    let now = jiff::Zoned::now();
-    let options = Options {
-        now_s: now.timestamp().as_second(),
-        utc_offset_s: now.offset().seconds(),
-        ..Options::default()
-    };
+    let zone = Zone::Local(sys::clock::utc_offset_s);
+    let options = Options { now_s: sys::clock::now_s(), zone, ..Options::default() };
     Cluster::unpack(doc, &options)
 }
 

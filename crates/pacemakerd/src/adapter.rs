@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use scheduler::Options;
+use scheduler::iso8601::Zone;
 use xml::Document;
 
 /// Decides: the transition graph, and when to look again (ms from now).
@@ -10,8 +11,7 @@ use xml::Document;
 /// # Errors
 /// Why there is no decision.
 pub fn schedule(cib: Document, now_s: i64) -> Result<(Document, Option<u64>), String> {
-    let utc_offset_s = jiff::Zoned::now().offset().seconds();
-    let options = Options { now_s, utc_offset_s, ..Options::default() };
+    let options = Options { now_s, zone: Zone::Local(sys::clock::utc_offset_s), ..Options::default() };
     let decision = scheduler::schedule_shared(Arc::new(cib), &options).map_err(|error| error.to_string())?;
     let recheck_ms =
         decision.recheck_by().map(|at| u64::try_from(at - now_s).unwrap_or(0).saturating_mul(1000));

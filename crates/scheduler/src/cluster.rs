@@ -8,7 +8,7 @@ pub use scores::add_scores;
 
 use crate::expand::{BundlePlan, Expanded};
 use crate::fast_hash::FastMap;
-use crate::iso8601::Time;
+use crate::iso8601::{Moment, Time, Zone};
 use crate::model::*;
 use crate::rules::{Health, RuleInput};
 use crate::text::{Str, Table, is_true};
@@ -22,8 +22,10 @@ use xml::{Document, NodeId};
 pub struct Options {
     /// The time to decide for, in seconds since 1970 UTC.
     pub now_s: i64,
-    /// Zone of times without one, in seconds east of UTC.
-    pub utc_offset_s: i32,
+    /// Zone in which times are shown.
+    pub zone: Zone,
+    /// Zone in which rules look at the time, and of times without one, if it is another.
+    pub rule_zone: Option<Zone>,
     /// Secret parameters were removed from the input; compare secure digests.
     pub sanitized: bool,
     /// Record node scores ([`Cluster::lines`]).
@@ -129,7 +131,7 @@ pub struct Cluster {
     pub doc: Arc<Document>,
     pub config: Config,
     pub opts: Options,
-    pub now: Time,
+    pub now: Moment,
     pub nodes: Arena<NodeIx, Node>,
     /// Nodes sorted by name: the order of every listing.
     pub node_order: Vec<NodeIx>,
@@ -199,7 +201,7 @@ impl Cluster {
             doc: expanded.doc,
             config: Config::default(),
             opts: opts.clone(),
-            now: Time::from_epoch(opts.now_s, i64::from(opts.utc_offset_s)),
+            now: Moment { epoch_s: opts.now_s, zone: opts.rule_zone.unwrap_or(opts.zone) },
             nodes: Arena::default(),
             node_order: Vec::new(),
             dc: None,
@@ -259,7 +261,7 @@ impl Cluster {
 
     /// The effective time, in seconds since 1970 UTC.
     pub fn now_s(&self) -> i64 {
-        self.now.epoch()
+        self.now.epoch_s
     }
 
     pub(crate) fn recheck(&mut self, when_s: i64) {

@@ -1,7 +1,7 @@
 //! Rules (`<rule>`) and the blocks of name/value pairs that they guard.
 
 use crate::fast_hash::FastMap;
-use crate::iso8601::{Duration, Time};
+use crate::iso8601::{Duration, Moment, Time};
 use crate::text::{Str, Table, compare_versions, interval_ms, merge_sort, parse_bool, parse_int};
 use std::cmp::Ordering;
 use xml::{Document, NodeId};
@@ -9,7 +9,7 @@ use xml::{Document, NodeId};
 /// What a rule may ask about.
 #[derive(Clone, Copy)]
 pub struct RuleInput<'a> {
-    pub now: Time,
+    pub now: Moment,
     pub node_attrs: Option<&'a FastMap<Str, Str>>,
     pub rsc_params: Option<&'a Table>,
     pub rsc_meta: Option<&'a Table>,
@@ -24,7 +24,7 @@ pub struct RuleInput<'a> {
 }
 
 impl RuleInput<'_> {
-    pub fn at(now: Time) -> RuleInput<'static> {
+    pub fn at(now: Moment) -> RuleInput<'static> {
         RuleInput {
             now,
             node_attrs: None,
@@ -113,7 +113,7 @@ fn condition_passes(
     let verdict = match doc.name(condition) {
         "rule" => evaluate_nested(doc, condition, input, next_change, depth + 1),
         "expression" => attribute_expression(doc, condition, input),
-        "date_expression" => date_expression(doc, condition, input.now, next_change),
+        "date_expression" => date_expression(doc, condition, input.now.time(), next_change),
         "rsc_expression" => rsc_expression(doc, condition, input),
         "op_expression" => op_expression(doc, condition, input),
         _ => Verdict::Invalid,
@@ -504,11 +504,16 @@ pub fn period_seconds(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::iso8601::Zone;
+
+    fn utc(epoch_s: i64) -> Moment {
+        Moment { epoch_s, zone: Zone::default() }
+    }
 
     fn check(rule: &str, attrs: &[(&str, &str)], now: i64) -> Verdict {
         let doc = Document::parse(rule).unwrap();
         let attrs: FastMap<Str, Str> = attrs.iter().map(|(k, v)| (Str::from(*k), Str::from(*v))).collect();
-        let input = RuleInput { node_attrs: Some(&attrs), ..RuleInput::at(Time::from_epoch(now, 0)) };
+        let input = RuleInput { node_attrs: Some(&attrs), ..RuleInput::at(utc(now)) };
         evaluate(&doc, doc.root(), &input, &mut None)
     }
 
@@ -532,7 +537,7 @@ mod tests {
         .unwrap();
         let before = Time::parse("2005-05-01", Time::from_epoch(0, 0)).unwrap();
         let mut next = None;
-        let verdict = evaluate(&doc, doc.root(), &RuleInput::at(before), &mut next);
+        let verdict = evaluate(&doc, doc.root(), &RuleInput::at(utc(before.epoch())), &mut next);
         assert_eq!(verdict, Verdict::Unsatisfied);
         assert_eq!(next.unwrap().utc_text(), "2005-06-01 00:00:00Z");
     }

@@ -4,8 +4,8 @@ use crate::record::{self, Part};
 use crate::sim::{self, Request, Run};
 use crate::{profile, render};
 use base::ExitCode;
-use jiff::Zoned;
 use lexopt::{Arg, Parser, ValueExt};
+use scheduler::iso8601::Zone;
 use status::tree;
 use std::ffi::OsString;
 use std::io::{Read, Write};
@@ -201,15 +201,10 @@ fn quoted(word: &str) -> String {
     if plain { word.to_string() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
-fn now() -> (i64, i32) {
-    let now = Zoned::now();
-    (now.timestamp().as_second(), now.offset().seconds())
-}
-
 fn parse(args: Vec<OsString>) -> Result<Args, Failure> {
-    let (now_s, utc_offset_s) = now();
+    let zone = Zone::Local(sys::clock::utc_offset_s);
     let mut out = Args {
-        request: Request { now_s, utc_offset_s, sanitized: true, ..Request::default() },
+        request: Request { now_s: sys::clock::now_s(), zone, sanitized: true, ..Request::default() },
         source: Source::Pipe,
         in_place: false,
         all_actions: false,

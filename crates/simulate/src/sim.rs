@@ -5,7 +5,7 @@ use crate::fake::Fake;
 use crate::inject::Injections;
 use crate::record::Part;
 use crate::{render, summary};
-use scheduler::iso8601::Time;
+use scheduler::iso8601::{Moment, Time, Zone};
 use scheduler::{Cluster, Graph, Line, Options};
 use status::tree::Item;
 use status::{Outside, Sections, Show, sections};
@@ -28,8 +28,8 @@ pub struct Request {
     pub date: Option<String>,
     /// The real time, in seconds since 1970 UTC.
     pub now_s: i64,
-    /// Zone of times without one, in seconds east of UTC.
-    pub utc_offset_s: i32,
+    /// Zone of times without one, and in which times are shown.
+    pub zone: Zone,
     pub injections: Injections,
     /// Operations that fail when executed.
     pub op_fail: Vec<String>,
@@ -74,28 +74,33 @@ pub struct Run {
     pub complete: bool,
 }
 
-/// The effective time, and how to announce it.
-fn effective_time(cib: &Document, request: &Request) -> (i64, Option<String>) {
-    let now = Time::from_epoch(request.now_s, i64::from(request.utc_offset_s));
+/// The effective time, and how to announce it. Rules look at a date in the zone that it names, or the one of today.
+fn effective_time(cib: &Document, request: &Request) -> (Moment, Option<String>) {
+    let at = |epoch_s: i64| Moment { epoch_s, zone: request.zone };
+    let now = at(request.now_s);
     if let Some(date) = &request.date {
-        let time = Time::parse(date, now).map_or(request.now_s, |t| t.epoch());
-        return (time, Some(format!("Setting effective cluster time: {date}")));
+        let moment = Time::parse(date, now.time()).map_or(now, |time| Moment {
+            epoch_s: time.epoch(),
+            zone: Zone::Fixed(i32::try_from(time.offset_s).unwrap_or_default()),
+        });
+        return (moment, Some(format!("Setting effective cluster time: {date}")));
     }
     match cib.attr(cib.root(), "execution-date").and_then(scheduler::text::parse_int) {
         Some(recorded) => {
             let text = Time::from_epoch(recorded, 0).utc_text();
-            (recorded, Some(format!("Using the original execution date of: {text}")))
+            (at(recorded), Some(format!("Using the original execution date of: {text}")))
         }
-        None => (request.now_s, None),
+        None => (now, None),
     }
 }
 
 /// Options for the scheduler, and how to announce the effective time.
 pub fn options(cib: &Document, request: &Request) -> (Options, Option<String>) {
-    let (now_s, line) = effective_time(cib, request);
+    let (Moment { epoch_s: now_s, zone }, line) = effective_time(cib, request);
     let options = Options {
         now_s,
-        utc_offset_s: request.utc_offset_s,
+        zone: request.zone,
+        rule_zone: Some(zone),
         sanitized: request.sanitized,
         scores: request.scores,
         utilization: request.utilization,

@@ -182,12 +182,12 @@ pub struct Outside {
     pub local_node: Option<String>,
 }
 
-/// A time as C's `ctime` writes it, in a zone that is this many seconds east of UTC.
-pub fn time_text(epoch_s: i64, utc_offset_s: i64) -> String {
+/// A time as C's `ctime` writes it.
+pub fn time_text(epoch_s: i64, zone: scheduler::iso8601::Zone) -> String {
     const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let time = scheduler::iso8601::Time::from_epoch(epoch_s, utc_offset_s);
+    let time = zone.time(epoch_s);
     let name = |names: &[&'static str], at: i64| names.get(at as usize - 1).copied().unwrap_or("?");
     let ((year, month, day), (hour, minute, second)) = (time.calendar(), time.clock());
     let weekday = name(&DAYS, time.week().2.max(1));

@@ -62,7 +62,7 @@ pub(crate) fn plural(count: usize) -> &'static str {
 }
 
 pub(crate) fn local_time(cluster: &Cluster, epoch_s: i64) -> String {
-    time_text(epoch_s, i64::from(cluster.opts.utc_offset_s))
+    time_text(epoch_s, cluster.opts.zone)
 }
 
 /// The first `<nvpair>` of this name, wherever it is.
@@ -366,14 +366,14 @@ fn history(cluster: &mut Cluster, show: &Show, operations: bool) -> Option<Item>
     any.then(|| Item::list(title, lists))
 }
 
-/// What an execution status means.
+/// What an execution status means, in the words of Pacemaker 3.0 (2.1 wrote some of them in other letters).
 pub(crate) fn status_text(status: i64) -> &'static str {
     match status {
-        -1 => "pending",
+        -1 => "Pending",
         0 => "Done",
         1 => "Cancelled",
-        2 => "Timed Out",
-        3 => "NOT SUPPORTED",
+        2 => "Timed out",
+        3 => "Unsupported",
         4 => "Error",
         5 => "Hard error",
         6 => "Fatal error",
@@ -382,7 +382,7 @@ pub(crate) fn status_text(status: i64) -> &'static str {
         9 => "Cannot execute now",
         10 => "No fence device",
         11 => "CIB secrets unavailable",
-        _ => "UNKNOWN!",
+        _ => "Unrecognized status (bug?)",
     }
 }
 

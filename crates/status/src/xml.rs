@@ -427,10 +427,7 @@ impl Out<'_> {
         self.set(at, "call", attr("call-id"));
         self.set(at, "status", Some(sections::status_text(number("op-status"))));
         if number("last-rc-change") > 0 {
-            let when = scheduler::iso8601::Time::from_epoch(
-                number("last-rc-change"),
-                i64::from(cluster.opts.utc_offset_s),
-            );
+            let when = cluster.opts.zone.time(number("last-rc-change"));
             self.set(at, "last-rc-change", Some(&when.zoned_text()));
             self.set(at, "queued", attr("queue-time"));
             self.set(at, "exec", attr("exec-time"));

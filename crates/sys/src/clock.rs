@@ -23,6 +23,20 @@ pub fn realtime_ns() -> u64 {
     nanoseconds(ClockId::Realtime)
 }
 
+/// Seconds since 1970 UTC of the wall clock. For short commands: the first call of the others looks for the kernel's
+/// own function, which takes longer than the call.
+pub fn now_s() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Seconds east of UTC of the local time zone (`TZ`, else `/etc/localtime`) at a moment, given in seconds since 1970
+/// UTC.
+pub fn utc_offset_s(at_s: i64) -> i32 {
+    let at = jiff::Timestamp::from_second(at_s).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    jiff::tz::TimeZone::system().to_offset(at).seconds()
+}
+
 /// CPU time this thread used, ns. Together with [`monotonic_ns`] it tells whether the thread was kept from running.
 pub fn thread_cpu_ns() -> u64 {
     nanoseconds(ClockId::ThreadCPUTime)

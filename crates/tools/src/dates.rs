@@ -112,8 +112,8 @@ impl Answer {
 }
 
 fn now() -> Time {
-    let (now_s, utc_offset_s) = session::now();
-    Time::from_epoch(now_s, i64::from(utc_offset_s))
+    let options = session::options();
+    options.zone.time(options.now_s)
 }
 
 pub fn iso8601(arguments: Vec<OsString>) -> i32 {

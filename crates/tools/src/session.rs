@@ -4,19 +4,14 @@ use std::ffi::OsString;
 
 use base::ExitCode;
 use manager_client::{Error, Overview};
+use scheduler::iso8601::Zone;
 use scheduler::{Cluster, Options};
 use xml::Document;
 
-/// Seconds since 1970, and the offset of the local time zone in seconds east of UTC.
-pub fn now() -> (i64, i32) {
-    let now = jiff::Zoned::now();
-    (now.timestamp().as_second(), now.offset().seconds())
-}
-
 /// Options for unpacking a CIB at this moment.
 pub fn options() -> Options {
-    let (now_s, utc_offset_s) = now();
-    Options { now_s, utc_offset_s, ..Options::default() }
+    let zone = Zone::Local(sys::clock::utc_offset_s);
+    Options { now_s: sys::clock::now_s(), zone, ..Options::default() }
 }
 
 /// The cluster described by a CIB.

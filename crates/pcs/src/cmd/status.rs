@@ -1,6 +1,7 @@
 //! `pcs status`: the state of the cluster.
 
 use manager_client::{Error, Overview};
+use scheduler::iso8601::Zone;
 use scheduler::{Cluster, Options};
 use status::{Outside, Sections, Show, tree};
 
@@ -132,12 +133,8 @@ fn unavailable(error: &Error) -> Failure {
 }
 
 fn unpack(overview: &Overview) -> Cluster {
-    let now = jiff::Zoned::now();
-    let options = Options {
-        now_s: now.timestamp().as_second(),
-        utc_offset_s: now.offset().seconds(),
-        ..Options::default()
-    };
+    let zone = Zone::Local(sys::clock::utc_offset_s);
+    let options = Options { now_s: sys::clock::now_s(), zone, ..Options::default() };
     Cluster::unpack(&overview.cib, &options)
 }
 

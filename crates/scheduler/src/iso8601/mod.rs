@@ -29,6 +29,48 @@ pub struct Time {
     pub offset_s: i64,
 }
 
+/// Where a time is shown in.
+#[derive(Debug, Clone, Copy)]
+pub enum Zone {
+    /// So many seconds east of UTC, the year round.
+    Fixed(i32),
+    /// Seconds east of UTC at a moment, in seconds since 1970 UTC: summer and winter may differ. Asked only when a
+    /// date matters, as the answer is in a file.
+    Local(fn(i64) -> i32),
+}
+
+impl Default for Zone {
+    /// UTC.
+    fn default() -> Zone {
+        Zone::Fixed(0)
+    }
+}
+
+impl Zone {
+    /// A moment, given in seconds since 1970 UTC, as this zone shows it.
+    pub fn time(self, epoch_s: i64) -> Time {
+        let offset_s = match self {
+            Zone::Fixed(offset_s) => offset_s,
+            Zone::Local(offset_s_at) => offset_s_at(epoch_s),
+        };
+        Time::from_epoch(epoch_s, i64::from(offset_s))
+    }
+}
+
+/// A moment and the zone in which rules look at it.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// Seconds since 1970 UTC.
+    pub epoch_s: i64,
+    pub zone: Zone,
+}
+
+impl Moment {
+    pub fn time(&self) -> Time {
+        self.zone.time(self.epoch_s)
+    }
+}
+
 pub fn is_leap(year: i64) -> bool {
     year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
 }

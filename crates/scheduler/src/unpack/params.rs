@@ -171,9 +171,9 @@ impl Cluster {
     }
 
     fn origin_delay_ms(&self, origin: Option<&str>, interval: u32) -> Option<i64> {
-        let origin = crate::iso8601::Time::parse(origin?, self.now).ok().filter(|_| interval > 0)?;
+        let origin = crate::iso8601::Time::parse(origin?, self.now.time()).ok().filter(|_| interval > 0)?;
         let seconds = i64::from(ms_to_s(interval));
-        let rest = self.now.epoch().saturating_sub(origin.epoch()) % seconds;
+        let rest = self.now_s().saturating_sub(origin.epoch()) % seconds;
         let delay = (if rest <= 0 { 0 } else { seconds }) - rest;
         Some(delay * 1000)
     }

@@ -5,8 +5,8 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 
 use base::ExitCode;
-use jiff::Zoned;
 use lexopt::{Arg, Parser, ValueExt};
+use scheduler::iso8601::Zone;
 use scheduler::{Decision, Options, schedule};
 use serde_json::{Value, json};
 use xml::Document;
@@ -87,10 +87,9 @@ fn run(args: &Args, live: Live<'_>) -> Result<String, Failure> {
         return Ok(HELP.to_string());
     }
     let cib = load(args, live)?;
-    let now = Zoned::now();
     let options = Options {
-        now_s: now.timestamp().as_second(),
-        utc_offset_s: now.offset().seconds(),
+        now_s: sys::clock::now_s(),
+        zone: Zone::Local(sys::clock::utc_offset_s),
         sanitized: args.file.is_some(),
         trail: true,
         ..Options::default()

@@ -3,6 +3,7 @@
 use manager_client::placement::{self, Placement};
 use manager_client::{Attributes, Controller, History, forget, histories};
 use scheduler::Options;
+use scheduler::iso8601::Zone;
 use xml::Document;
 
 use super::{ANY, existing_or, place_text};
@@ -247,8 +248,9 @@ fn ensure_movable(doc: &Document, resource: &str) -> Outcome {
 
 /// Nodes that the scheduler would run the resource on.
 fn predicted(cib: &Document, resource: &str) -> Vec<String> {
-    let now = jiff::Timestamp::now().as_second();
-    let Ok(decision) = scheduler::schedule(cib, &Options { now_s: now, ..Options::default() }) else {
+    let zone = Zone::Local(sys::clock::utc_offset_s);
+    let options = Options { now_s: sys::clock::now_s(), zone, ..Options::default() };
+    let Ok(decision) = scheduler::schedule(cib, &options) else {
         return Vec::new();
     };
     let cluster = &decision.cluster;
