@@ -3,6 +3,7 @@
 mod bench;
 mod edges;
 mod fuzz;
+mod order;
 mod run;
 mod soak;
 mod starve;
@@ -22,6 +23,7 @@ cargo xtask COMMAND
   starve [--minutes N]        rings on a starved machine keep their members (10 minutes; needs root)
   soak [--minutes N] [--nodes N] [--seed N] [--transport T] [--engine relevo|reference] [--load N]
                               whole clusters under random faults are whole again after each (needs root)
+  order                       list the functions that short commands run, for the linker (needs valgrind)
   bench failover|cli|memory|ring|scheduler|all
                               compare with the reference, side by side (all but scheduler need root)
 ";
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         Some("fuzz") => fuzz::fuzz(rest),
         Some("soak") => soak::soak(rest),
         Some("starve") => starve::starve(rest),
+        Some("order") => order::order(),
         Some("bench") => bench::bench(rest),
         // Run by the benchmark in its hosts.
         Some("__cpg") => bench::ring::load::run(rest),

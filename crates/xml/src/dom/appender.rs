@@ -96,11 +96,11 @@ impl Appender {
     }
 
     fn find(&mut self, letters: &str) -> Result<Name, NotAppended> {
-        let known = self.doc.names.find(letters).is_some();
-        if !known && !is_name(letters) {
-            return Err(NotAppended::NoName);
-        }
-        let name = self.doc.names.intern(letters);
+        let name = match self.doc.names.find(letters) {
+            Some(known) => known,
+            None if !is_name(letters) => return Err(NotAppended::NoName),
+            None => self.doc.names.add(letters),
+        };
         self.by_name.resize(self.doc.names.len(), Use { next: None, holder: NodeId(super::NONE) });
         if let Some(used) = self.by_name.get_mut(self.last.index()) {
             used.next = Some(name);

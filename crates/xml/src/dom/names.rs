@@ -87,9 +87,11 @@ impl Names {
     }
 
     pub(crate) fn intern(&mut self, letters: &str) -> Name {
-        if let Some(found) = self.find(letters) {
-            return found;
-        }
+        self.find(letters).unwrap_or_else(|| self.add(letters))
+    }
+
+    /// Adds a name that [`Names::find`] did not find.
+    pub(crate) fn add(&mut self, letters: &str) -> Name {
         let index = self.spans.len() as u32;
         let name = Name(index << TAG_BITS | tag(letters));
         // Far beyond what memory holds; a number that wraps would make one name out of two.
