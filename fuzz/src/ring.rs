@@ -9,7 +9,7 @@ impl Party for Totem {
     type Packet = Vec<u8>;
 
     fn handle(&mut self, now: Instant, packet: &Vec<u8>) {
-        self.handle_packet(now, packet);
+        self.handle_packet(now, &packet.clone().into());
     }
 
     fn drain(&mut self) -> Vec<Vec<u8>> {

@@ -37,17 +37,17 @@ impl Node {
     fn echo(&mut self) {
         let mut sent = 0;
         while let Some(output) = self.engine.poll_output() {
-            if let Output::Multicast { group, bytes } = output
+            if let Output::Multicast { group, message } = output
                 && sent < ECHO_MAX
             {
                 sent += 1;
-                self.deliver(1, group, &bytes, ByteOrder::NATIVE);
+                self.deliver(1, group, &message.to_vec(), ByteOrder::NATIVE);
             }
         }
     }
 
     fn deliver(&mut self, nodeid: u32, group: &[u8], payload: &[u8], order: ByteOrder) {
-        let delivery = Delivery { nodeid, order, group: group.to_vec(), payload: payload.to_vec() };
+        let delivery = Delivery { nodeid, order, group: group.to_vec().into(), payload: payload.to_vec().into() };
         self.engine.handle_event(self.now, Event::Delivery(delivery));
     }
 
@@ -109,7 +109,7 @@ pub fn fuzz(data: &[u8]) {
             1 => node.engine.handle_disconnect(node.now, client),
             2 | 3 => {
                 let bytes = message(&mut input);
-                node.engine.handle_request(node.now, client, &bytes);
+                node.engine.handle_request(node.now, client, &bytes.into());
             }
             4 => {
                 let bytes = executive(&mut input);
@@ -123,7 +123,7 @@ pub fn fuzz(data: &[u8]) {
             _ => {
                 let bytes = input.bytes();
                 node.deliver(3, b"a", bytes, ByteOrder::NATIVE);
-                node.engine.handle_request(node.now, client, bytes);
+                node.engine.handle_request(node.now, client, &bytes.to_vec().into());
             }
         }
         node.echo();

@@ -49,6 +49,7 @@ const PURE: &[&str] = &[
     "smallvec",
     "smol_str",
     "aes",
+    "bytes",
     "bzip2",
     "cbc",
     "flate2",

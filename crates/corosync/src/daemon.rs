@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 
-use engine::{Client, Engine, Map};
+use bytes::Bytes;
+use engine::{Client, Engine, Map, Message};
 use sys::{EventFd, Poller, SignalFd};
 use totem::{Instant, Totem};
 
@@ -60,10 +61,10 @@ pub struct Daemon {
     servers: Servers,
     reloader: Reloader,
     /// Messages that the ring has not taken yet.
-    waiting: VecDeque<(&'static [u8], Vec<u8>)>,
+    waiting: VecDeque<(&'static [u8], Message)>,
     backlogged: bool,
     /// Tokens that wait until the clients have read what is there, and since when.
-    late_tokens: Vec<Vec<u8>>,
+    late_tokens: Vec<Bytes>,
     late_since: Instant,
     /// When the polled clients were last looked at.
     polled_at: Instant,

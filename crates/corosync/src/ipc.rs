@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use engine::{Client, Map, Service};
+use bytes::Bytes;
+use engine::{Client, Map, Message, Service};
 use qb::{ConnId, ConnectionStats, Credentials, Server, ServerError, ServerEvent, ServerOptions};
 
 /// Largest message in either direction.
@@ -49,7 +50,7 @@ impl Allowed {
 #[derive(Debug)]
 pub enum ClientEvent {
     Connected(Client),
-    Request(Client, Vec<u8>),
+    Request(Client, Bytes),
     Disconnected(Client),
 }
 
@@ -124,9 +125,9 @@ impl Servers {
     }
 
     /// Sends an event; the client is told of it by [`Servers::wake_clients`].
-    pub fn event(&mut self, client: Client, bytes: &[u8]) {
+    pub fn event(&mut self, client: Client, message: &Message) {
         if let Some(server) = self.server(client.service) {
-            let _ = server.event_quietly(ConnId(client.conn), bytes);
+            let _ = server.event_quietly(ConnId(client.conn), &message.parts());
         }
     }
 
@@ -179,7 +180,7 @@ fn translate(service: Service, events: Vec<ServerEvent>) -> Vec<ClientEvent> {
     let client = |conn: ConnId| Client { service, conn: conn.0 };
     let events = events.into_iter().map(|event| match event {
         ServerEvent::Connected(conn, _) => ClientEvent::Connected(client(conn)),
-        ServerEvent::Request(conn, bytes) => ClientEvent::Request(client(conn), bytes),
+        ServerEvent::Request(conn, bytes) => ClientEvent::Request(client(conn), bytes.into()),
         ServerEvent::Disconnected(conn) => ClientEvent::Disconnected(client(conn)),
     });
     events.collect()

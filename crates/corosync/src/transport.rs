@@ -8,6 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 
+use bytes::Bytes;
 use engine::{NodeLink, NodeLinks, Value};
 use socket2::Socket;
 use totem::{Instant, Note, Transmit};
@@ -42,7 +43,7 @@ pub enum TransportError {
 #[derive(Debug, Default)]
 pub struct Received {
     /// Packets in the order in which they are to be handled: tokens after everything else.
-    pub packets: Vec<Vec<u8>>,
+    pub packets: Vec<Bytes>,
     /// Nodes whose host says that nobody listens there. A node that is named twice is gone for certain.
     pub unreachable: Vec<u32>,
     /// A node that could not be reached before can be.

@@ -104,7 +104,10 @@ impl Cmap {
                     change.key == tracker.key
                 };
                 if matches && tracker.events & change.event() != 0 {
-                    out.push_back(Output::Event { client: *client, bytes: notification(tracker, change) });
+                    out.push_back(Output::Event {
+                        client: *client,
+                        message: notification(tracker, change).into(),
+                    });
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use bytes::Bytes;
 use totem::{Level, RingId};
 
 use crate::output::{Client, Ctx};
@@ -192,23 +193,21 @@ impl Cpg {
             2 => self.store_joinlist(sender, m)?,
             3 => {
                 let len = usize::try_from(m.u32(152)?).ok()?;
-                let event = Msg::response(5, 184 + len, CsError::Ok)
+                let head = Msg::response(5, 184, CsError::Ok)
                     .u32(160, length(len))
                     .u32(168, sender)
-                    .u32(176, m.u32(160)?)
-                    .put(184, m.bytes(184, len)?);
-                self.deliver_message(ctx, sender, &name(m, 16)?, event);
+                    .u32(176, m.u32(160)?);
+                self.deliver_message(ctx, sender, &name(m, 16)?, head, m.shared(184, len)?);
             }
             6 => {
                 let len = usize::try_from(m.u32(160)?).ok()?;
-                let event = Msg::response(17, 200 + len, CsError::Ok)
+                let head = Msg::response(17, 200, CsError::Ok)
                     .u32(160, m.u32(152)?)
                     .u32(168, length(len))
                     .u32(176, sender)
                     .u32(184, m.u32(168)?)
-                    .u32(192, m.u32(176)?)
-                    .put(200, m.bytes(200, len)?);
-                self.deliver_message(ctx, sender, &name(m, 16)?, event);
+                    .u32(192, m.u32(176)?);
+                self.deliver_message(ctx, sender, &name(m, 16)?, head, m.shared(200, len)?);
             }
             // The down list is informative: everybody computes the left nodes itself.
             4 | 5 => {}
@@ -238,9 +237,9 @@ impl Cpg {
         }
     }
 
-    fn deliver_message(&self, ctx: &mut Ctx<'_>, sender: u32, group: &Group, event: Msg) {
+    fn deliver_message(&self, ctx: &mut Ctx<'_>, sender: u32, group: &Group, head: Msg, body: Bytes) {
         let is_known = self.processes.iter().any(|(p, g)| p.node == sender && g == group);
-        let event = put_name(event, 24, group).done();
+        let event = put_name(head, 24, group).before(body);
         for (client, connection) in &self.clients {
             let listens = matches!(connection.phase, Phase::Joined | Phase::LeaveStarted);
             if !listens || connection.group != *group {

@@ -17,11 +17,12 @@ mod wire;
 
 use std::collections::{BTreeMap, VecDeque};
 
+use bytes::Bytes;
 use totem::{Configuration, Delivery, Event, Instant, Level, RingId};
 
 pub use cfg::{NodeLink, NodeLinks};
 pub use map::{KEY_MAX, KEY_MIN, Map, VALUE_MAX, Value, ValueType, check_key};
-pub use output::{Client, Counters, Output, Service};
+pub use output::{Client, Counters, Message, Output, Service};
 pub use reload::config_prefixes;
 pub use wire::CsError;
 
@@ -69,7 +70,7 @@ pub struct Engine {
     /// A barrier waits for the quorum device.
     holds_barrier: bool,
     backlogged: bool,
-    deferred: VecDeque<(Client, Vec<u8>)>,
+    deferred: VecDeque<(Client, Bytes)>,
     deferred_bytes: usize,
     counters: BTreeMap<(u32, u32), (u64, u64)>,
 }
@@ -219,7 +220,7 @@ impl Engine {
         self.members.clone_from(&configuration.members);
         self.cfg.reachable.clone_from(&configuration.members);
         let message = self.sync.start(&configuration.members, configuration.ring);
-        self.out.push_back(Output::Multicast { group: b"sync", bytes: message });
+        self.out.push_back(Output::Multicast { group: b"sync", message: message.into() });
         let trans = self.sync.trans();
         self.start_services(&trans, &configuration.members, configuration.ring);
     }
@@ -245,7 +246,7 @@ impl Engine {
 
     fn take_delivery(&mut self, delivery: &Delivery) {
         let m = View::new(&delivery.payload, delivery.order);
-        match delivery.group.as_slice() {
+        match &*delivery.group {
             b"sync" => {
                 for step in self.sync.deliver(delivery.nodeid, m) {
                     self.take_step(step);
@@ -307,7 +308,7 @@ impl Engine {
 
     fn send_barrier(&mut self) {
         let message = self.sync.barrier_message();
-        self.out.push_back(Output::Multicast { group: b"sync", bytes: message });
+        self.out.push_back(Output::Multicast { group: b"sync", message: message.into() });
     }
 
     fn send_state(&mut self, service: Option<Service>) {
@@ -429,7 +430,7 @@ impl Engine {
     }
 
     /// Takes one request of a client.
-    pub fn handle_request(&mut self, now: Instant, client: Client, bytes: &[u8]) {
+    pub fn handle_request(&mut self, now: Instant, client: Client, bytes: &Bytes) {
         self.now = now;
         let m = View::native(bytes);
         let id = m.u32(0).unwrap_or(u32::MAX);
@@ -446,13 +447,13 @@ impl Engine {
         self.settle();
     }
 
-    fn defer(&mut self, client: Client, bytes: &[u8]) {
+    fn defer(&mut self, client: Client, bytes: &Bytes) {
         if self.deferred_bytes + bytes.len() > DEFERRED_MAX {
             self.log(Level::Error, "CPG", "too many messages wait for the ring, one was dropped");
             return;
         }
         self.deferred_bytes += bytes.len();
-        self.deferred.push_back((client, bytes.to_vec()));
+        self.deferred.push_back((client, bytes.clone()));
     }
 
     fn run_deferred(&mut self) {
@@ -553,8 +554,8 @@ impl Engine {
     }
 
     /// Counts a message that the driver has sent.
-    pub fn count_sent(&mut self, bytes: &[u8]) {
-        let Some(id) = View::native(bytes).u32(0) else { return };
+    pub fn count_sent(&mut self, message: &Message) {
+        let Some(id) = message.head.first_chunk::<4>().map(|id| u32::from_ne_bytes(*id)) else { return };
         if let Some((sent, _)) = self.counters.get_mut(&(id >> 16, id & 0xffff)) {
             *sent += 1;
         }

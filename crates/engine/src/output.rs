@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use totem::{Instant, Level, RingId};
 
 use crate::map::Map;
@@ -71,15 +72,43 @@ impl Counters {
     }
 }
 
+/// A message to other nodes or to a client. What a client wants to tell stays in the memory that it arrived in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Message {
+    pub head: Vec<u8>,
+    /// What follows the head; empty in most messages.
+    pub body: Bytes,
+}
+
+impl Message {
+    /// Head and body.
+    #[must_use]
+    pub fn parts(&self) -> [&[u8]; 2] {
+        [&self.head, &self.body]
+    }
+
+    /// All of it in one piece.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<u8> {
+        self.parts().concat()
+    }
+}
+
+impl From<Vec<u8>> for Message {
+    fn from(head: Vec<u8>) -> Self {
+        Self { head, body: Bytes::new() }
+    }
+}
+
 /// What the driver has to do, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// Send to all members in total order.
-    Multicast { group: &'static [u8], bytes: Vec<u8> },
+    Multicast { group: &'static [u8], message: Message },
     /// Answer to a request.
     Respond { client: Client, bytes: Vec<u8> },
     /// Unasked message to a client.
-    Event { client: Client, bytes: Vec<u8> },
+    Event { client: Client, message: Message },
     /// Tell the ring that this configuration is synchronised.
     Synchronised(RingId),
     /// Make clients wait (true) or let them go on (false).
@@ -117,16 +146,16 @@ pub(crate) struct Ctx<'a> {
 }
 
 impl Ctx<'_> {
-    pub(crate) fn multicast(&mut self, bytes: Vec<u8>) {
-        self.out.push_back(Output::Multicast { group: b"a", bytes });
+    pub(crate) fn multicast(&mut self, message: impl Into<Message>) {
+        self.out.push_back(Output::Multicast { group: b"a", message: message.into() });
     }
 
     pub(crate) fn respond(&mut self, client: Client, bytes: Vec<u8>) {
         self.out.push_back(Output::Respond { client, bytes });
     }
 
-    pub(crate) fn event(&mut self, client: Client, bytes: Vec<u8>) {
-        self.out.push_back(Output::Event { client, bytes });
+    pub(crate) fn event(&mut self, client: Client, message: impl Into<Message>) {
+        self.out.push_back(Output::Event { client, message: message.into() });
     }
 
     pub(crate) fn log(&mut self, level: Level, subsystem: &'static str, text: impl Into<String>) {

@@ -1,6 +1,9 @@
 //! Messages as the C structures lay them out: fields at fixed offsets, everything zero between them.
 
+use bytes::Bytes;
 use totem::ByteOrder;
+
+use crate::output::Message;
 
 /// Header of a request: id:i32 at 0, size:i32 at 8.
 pub const REQUEST_HEADER: usize = 16;
@@ -57,6 +60,12 @@ impl Msg {
     pub(crate) fn done(self) -> Vec<u8> {
         self.0
     }
+
+    /// The message with a body behind it.
+    pub(crate) fn before(self, body: Bytes) -> Message {
+        let size = length(self.0.len() + body.len());
+        Message { head: self.u32(8, size).done(), body }
+    }
 }
 
 /// A length as the wire has it.
@@ -72,16 +81,16 @@ pub(crate) fn align8(size: usize) -> usize {
 /// A received message; every field is checked against its end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View<'a> {
-    bytes: &'a [u8],
+    bytes: &'a Bytes,
     order: ByteOrder,
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn new(bytes: &'a [u8], order: ByteOrder) -> Self {
+    pub(crate) fn new(bytes: &'a Bytes, order: ByteOrder) -> Self {
         Self { bytes, order }
     }
 
-    pub(crate) fn native(bytes: &'a [u8]) -> Self {
+    pub(crate) fn native(bytes: &'a Bytes) -> Self {
         Self::new(bytes, ByteOrder::NATIVE)
     }
 
@@ -111,6 +120,11 @@ impl<'a> View<'a> {
 
     pub(crate) fn bytes(&self, offset: usize, len: usize) -> Option<&'a [u8]> {
         self.bytes.get(offset..offset.checked_add(len)?)
+    }
+
+    /// Bytes that stay where they are.
+    pub(crate) fn shared(&self, offset: usize, len: usize) -> Option<Bytes> {
+        self.bytes(offset, len).map(|bytes| self.bytes.slice_ref(bytes))
     }
 
     /// The text of a NUL-padded field.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use engine::{Config, Engine, Map, Output};
 use totem::wire::{self, Packet};
 use totem::{Delivery, Event, Instant};
@@ -26,8 +27,8 @@ fn whole_messages(payload: &[u8]) -> Vec<Delivery> {
         Delivery {
             nodeid: header.nodeid,
             order: header.order,
-            group: groups[0].to_vec(),
-            payload: body.to_vec(),
+            group: groups[0].to_vec().into(),
+            payload: body.to_vec().into(),
         }
     });
     messages.collect()
@@ -45,7 +46,7 @@ fn engine() -> Engine {
 #[test]
 fn recorded_messages_are_understood() {
     let Some(files) = pcap::captures() else { return };
-    let mut counts: BTreeMap<(Vec<u8>, u32), usize> = BTreeMap::new();
+    let mut counts: BTreeMap<(Bytes, u32), usize> = BTreeMap::new();
     for path in files {
         let mut engine = engine();
         for payload in pcap::udp_payloads(&std::fs::read(&path).unwrap()) {
@@ -75,6 +76,9 @@ fn recorded_messages_are_understood() {
         (b"a", 0x2_0003),
         (b"a", 0x5_0000),
     ] {
-        assert!(counts.get(&(group.to_vec(), id)).is_some_and(|count| *count > 0), "{group:?} {id:#x}");
+        assert!(
+            counts.get(&(group.to_vec().into(), id)).is_some_and(|count| *count > 0),
+            "{group:?} {id:#x}"
+        );
     }
 }

@@ -50,7 +50,7 @@ impl Bus {
         let Some(engine) = self.nodes.get_mut(&id) else { return };
         while let Some(output) = engine.poll_output() {
             match output {
-                Output::Multicast { group, bytes } => self.queue.push_back((id, group, bytes)),
+                Output::Multicast { group, message } => self.queue.push_back((id, group, message.to_vec())),
                 other => self.outputs.entry(id).or_default().push(other),
             }
         }
@@ -93,8 +93,8 @@ impl Bus {
                 let delivery = Delivery {
                     nodeid,
                     order: ByteOrder::NATIVE,
-                    group: group.to_vec(),
-                    payload: payload.clone(),
+                    group: group.to_vec().into(),
+                    payload: payload.clone().into(),
                 };
                 self.nodes.get_mut(id).expect("a node").handle_event(self.now, Event::Delivery(delivery));
                 self.drain(*id);
@@ -103,14 +103,14 @@ impl Bus {
     }
 
     fn request(&mut self, id: u32, client: Client, bytes: &[u8]) {
-        self.nodes.get_mut(&id).expect("a node").handle_request(self.now, client, bytes);
+        self.nodes.get_mut(&id).expect("a node").handle_request(self.now, client, &bytes.to_vec().into());
         self.drain(id);
     }
 
     fn events(&mut self, id: u32, client: Client) -> Vec<Vec<u8>> {
         let outputs = self.outputs.entry(id).or_default();
         let events = outputs.iter().filter_map(|output| match output {
-            Output::Event { client: to, bytes } if *to == client => Some(bytes.clone()),
+            Output::Event { client: to, message } if *to == client => Some(message.to_vec()),
             _ => None,
         });
         events.collect()
@@ -408,7 +408,7 @@ proptest! {
             }
             for order in [ByteOrder::Little, ByteOrder::Big] {
                 for group in [&b"a"[..], b"sync"] {
-                    let delivery = Delivery { nodeid: 1, order, group: group.to_vec(), payload: bytes.clone() };
+                    let delivery = Delivery { nodeid: 1, order, group: group.to_vec().into(), payload: bytes.clone().into() };
                     bus.nodes.get_mut(&1).expect("a node").handle_event(Instant(0), Event::Delivery(delivery));
                 }
             }

@@ -178,20 +178,30 @@ impl Crypto {
     /// Protects a packet. The salt must be unpredictable and used once; it is ignored without a cipher.
     #[must_use]
     pub fn seal(&self, salt: [u8; SALT_BYTES], packet: &[u8]) -> Vec<u8> {
-        let overhead = self.overhead();
-        let mut out = Vec::with_capacity(packet.len() + overhead.salt + BLOCK_BYTES + overhead.hash);
+        let mut out = Vec::with_capacity(self.overhead().sealed_len(packet.len()));
+        self.seal_behind(&mut out, salt, |out| out.extend_from_slice(packet));
+        out
+    }
+
+    /// Writes a packet behind what is in `out` and protects it there.
+    pub(crate) fn seal_behind(
+        &self,
+        out: &mut Vec<u8>,
+        salt: [u8; SALT_BYTES],
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let start = out.len();
         match &self.cipher {
-            Cipher::None => out.extend_from_slice(packet),
-            Cipher::Aes128(aes) => encrypt(aes.as_ref(), salt, packet, &mut out),
-            Cipher::Aes192(aes) => encrypt(aes.as_ref(), salt, packet, &mut out),
-            Cipher::Aes256(aes) => encrypt(aes.as_ref(), salt, packet, &mut out),
+            Cipher::None => write(out),
+            Cipher::Aes128(aes) => encrypt(aes.as_ref(), salt, out, write),
+            Cipher::Aes192(aes) => encrypt(aes.as_ref(), salt, out, write),
+            Cipher::Aes256(aes) => encrypt(aes.as_ref(), salt, out, write),
         }
         with_signer!(&self.signer, mac => {
             let mut mac = mac.clone();
-            mac.update(&out);
+            mac.update(out.get(start..).unwrap_or_default());
             out.extend_from_slice(&mac.finalize().into_bytes());
         });
-        out
     }
 
     /// Checks and opens a packet; `None` if it was not made with this key. Nothing is decrypted that was not
@@ -214,19 +224,20 @@ impl Crypto {
     }
 }
 
-fn encrypt<C>(cipher: &C, salt: [u8; SALT_BYTES], packet: &[u8], out: &mut Vec<u8>)
+fn encrypt<C>(cipher: &C, salt: [u8; SALT_BYTES], out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>))
 where
     C: Clone + aes::cipher::BlockCipherEncrypt,
     cbc::Encryptor<C>: InnerIvInit<Inner = C> + BlockModeEncrypt,
 {
     out.extend(salt);
     let start = out.len();
-    out.extend_from_slice(packet);
-    out.resize(start + (packet.len() / BLOCK_BYTES + 1) * BLOCK_BYTES, 0);
+    write(out);
+    let len = out.len() - start;
+    out.resize(start + (len / BLOCK_BYTES + 1) * BLOCK_BYTES, 0);
     let Ok(mode) = cbc::Encryptor::<C>::inner_iv_slice_init(cipher.clone(), &salt) else { return };
     let Some(room) = out.get_mut(start..) else { return };
     // The room is the next multiple of the block, so padding always fits.
-    let padded = mode.encrypt_padded::<Pkcs7>(room, packet.len());
+    let padded = mode.encrypt_padded::<Pkcs7>(room, len);
     debug_assert!(padded.is_ok());
 }
 

@@ -1,8 +1,8 @@
 //! What the core hands out, and its counters.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
+use bytes::Bytes;
 use totem::Instant;
 
 use crate::stopwatch::Times;
@@ -33,7 +33,7 @@ pub struct Transmit {
     pub host: u16,
     pub to: SocketAddr,
     pub content: Content,
-    pub bytes: Arc<[u8]>,
+    pub bytes: Bytes,
 }
 
 /// A message that arrived.

@@ -9,15 +9,25 @@ pub(crate) const BUFFERS: usize = 32;
 /// begin with the same such fragment are of one message.
 const TELLING_BYTES: usize = 128;
 
+/// Where a fragment lies among those that have arrived.
+#[derive(Clone, Copy, Debug, Default)]
+struct Piece {
+    start: usize,
+    /// 0: it is missing.
+    len: usize,
+}
+
 #[derive(Debug)]
 struct Partial {
     seq: u16,
     /// Method of compression.
     compress: u8,
-    /// Fragments by number less one; empty ones are missing.
-    pieces: Vec<Vec<u8>>,
+    /// Fragments by number less one.
+    pieces: Vec<Piece>,
     missing: usize,
-    bytes: usize,
+    /// What has arrived, in that order: nearly always the message's own.
+    bytes: Vec<u8>,
+    is_in_order: bool,
 }
 
 /// The incomplete messages of one sender, the least recently touched first.
@@ -60,8 +70,7 @@ impl Reassembly {
                 if self.partials.len() >= BUFFERS {
                     self.partials.remove(0);
                 }
-                let pieces = vec![Vec::new(); count];
-                Partial { seq: data.seq, compress: data.compress, pieces, missing: count, bytes: 0 }
+                Partial::new(data, count)
             }
         };
         let mut outcome = partial.add(data, count);
@@ -78,48 +87,73 @@ impl Reassembly {
     /// What earlier tries of the same message brought.
     fn add_earlier_tries(&mut self, partial: &mut Partial) -> Outcome {
         while let Some(at) = self.partials.iter().position(|other| other.is_same_message(partial)) {
-            partial.adopt(self.partials.remove(at));
+            let other = self.partials.remove(at);
+            partial.adopt(&other);
         }
         partial.outcome()
     }
 }
 
 impl Partial {
+    fn new(data: &Data<'_>, count: usize) -> Self {
+        Self {
+            seq: data.seq,
+            compress: data.compress,
+            pieces: vec![Piece::default(); count],
+            missing: count,
+            bytes: Vec::with_capacity((data.payload.len() * count).min(MESSAGE_MAX)),
+            is_in_order: true,
+        }
+    }
+
     fn add(&mut self, data: &Data<'_>, count: usize) -> Outcome {
         let is_last = data.fragment == data.fragments;
         let at = usize::from(data.fragment).wrapping_sub(1);
         let same_size = is_last || self.size().is_none_or(|size| size == data.payload.len());
-        let fits = self.bytes + data.payload.len() <= MESSAGE_MAX;
-        if self.pieces.len() != count || !same_size || !fits {
+        let fits = self.bytes.len() + data.payload.len() <= MESSAGE_MAX;
+        let is_new = self.pieces.get(at).is_some_and(|piece| piece.len == 0);
+        if self.pieces.len() != count || !same_size || !fits || !is_new {
             return Outcome::Dropped;
         }
-        let Some(piece) = self.pieces.get_mut(at).filter(|piece| piece.is_empty()) else {
-            return Outcome::Dropped;
-        };
-        piece.extend_from_slice(data.payload);
-        self.bytes += data.payload.len();
-        self.missing -= 1;
+        self.put(at, data.payload);
         self.outcome()
     }
 
-    fn outcome(&self) -> Outcome {
-        if self.missing > 0 { Outcome::Incomplete } else { Outcome::Complete(self.pieces.concat()) }
+    fn put(&mut self, at: usize, payload: &[u8]) {
+        let Some(piece) = self.pieces.get_mut(at) else { return };
+        *piece = Piece { start: self.bytes.len(), len: payload.len() };
+        self.is_in_order &= at + self.missing == self.pieces.len();
+        self.bytes.extend_from_slice(payload);
+        self.missing -= 1;
+    }
+
+    fn payload(&self, piece: Piece) -> &[u8] {
+        self.bytes.get(piece.start..piece.start + piece.len).unwrap_or_default()
+    }
+
+    fn outcome(&mut self) -> Outcome {
+        if self.missing > 0 {
+            return Outcome::Incomplete;
+        }
+        if self.is_in_order {
+            return Outcome::Complete(core::mem::take(&mut self.bytes));
+        }
+        let payloads: Vec<&[u8]> = self.pieces.iter().map(|piece| self.payload(*piece)).collect();
+        Outcome::Complete(payloads.concat())
     }
 
     fn is_same_message(&self, other: &Self) -> bool {
         let (Some(ours), Some(theirs)) = (self.pieces.first(), other.pieces.first()) else { return false };
-        ours.len() >= TELLING_BYTES
-            && ours == theirs
+        ours.len >= TELLING_BYTES
+            && self.payload(*ours) == other.payload(*theirs)
             && (self.pieces.len(), self.compress) == (other.pieces.len(), other.compress)
     }
 
     /// Takes over what is missing here. Both have their first fragment, so all sizes fit.
-    fn adopt(&mut self, other: Self) {
-        for (mine, theirs) in self.pieces.iter_mut().zip(other.pieces) {
-            if mine.is_empty() && !theirs.is_empty() {
-                self.bytes += theirs.len();
-                self.missing -= 1;
-                *mine = theirs;
+    fn adopt(&mut self, other: &Self) {
+        for (at, theirs) in other.pieces.iter().enumerate() {
+            if theirs.len > 0 && self.pieces.get(at).is_some_and(|mine| mine.len == 0) {
+                self.put(at, other.payload(*theirs));
             }
         }
     }
@@ -127,7 +161,7 @@ impl Partial {
     /// Size of all fragments but the last.
     fn size(&self) -> Option<usize> {
         let (_, others) = self.pieces.split_last()?;
-        others.iter().map(Vec::len).find(|len| *len > 0)
+        others.iter().map(|piece| piece.len).find(|len| *len > 0)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use core::time::Duration;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use totem::{Instant, Level};
 
@@ -119,7 +118,7 @@ impl Knet {
             }
         }
         for _ in 0..copies {
-            self.transmit(header.node, number, Content::Beat, Arc::clone(&bytes));
+            self.transmit(header.node, number, Content::Beat, bytes.clone());
         }
     }
 

@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 
+use bytes::Bytes;
 use totem::{Instant, Level, Note};
 
 use crate::config::{Config, Policy};
@@ -220,16 +220,20 @@ impl Knet {
             channel: 0,
             payload: body,
         };
-        let mut datagrams = Vec::with_capacity(usize::from(count));
+        let room = self.keys.overhead().sealed_len(size + wire::DATA_HEADER_BYTES);
+        let mut all = Vec::with_capacity(usize::from(count) * room);
+        let mut ends = Vec::with_capacity(usize::from(count));
         for (number, payload) in (1..=count).zip(body.chunks(size)) {
             whole.fragment = if count == 1 { 0 } else { number };
             whole.payload = payload;
-            datagrams.push(self.seal(&Packet::Data(whole), [0, 0]));
+            self.seal_behind(&mut all, &Packet::Data(whole), [0, 0]);
+            ends.push(all.len());
         }
+        let datagrams = split_at_all(all.into(), &ends);
         for (host, link) in targets {
             for _ in 0..self.copies(now, host, link, &datagrams) {
                 for bytes in &datagrams {
-                    self.transmit(host, link, Content::Data, Arc::clone(bytes));
+                    self.transmit(host, link, Content::Data, bytes.clone());
                 }
             }
         }
@@ -237,7 +241,7 @@ impl Knet {
     }
 
     /// On a lossy link messages are sent more than once, as long as that does not make a congestion worse.
-    fn copies(&mut self, now: Instant, host: u16, number: u8, datagrams: &[Arc<[u8]>]) -> u8 {
+    fn copies(&mut self, now: Instant, host: u16, number: u8, datagrams: &[Bytes]) -> u8 {
         let count = u8::try_from(datagrams.len()).unwrap_or(u8::MAX);
         let wanted = self.link(host, number).map_or(1, |link| link.copies(count));
         if wanted <= 1 {
@@ -307,27 +311,32 @@ impl Knet {
         }
     }
 
-    pub(crate) fn seal(&mut self, packet: &Packet<'_>, pads: [u8; 2]) -> Arc<[u8]> {
-        let plain = wire::encode(Header { node: self.config.node, pads }, packet);
-        if !self.keys.is_sealing() {
-            return plain.into();
-        }
-        let before = plain.len();
-        let is_data = matches!(packet, Packet::Data(_));
-        let sealed = if is_data {
-            self.stats.tx_crypt_time.measure(self.stopwatch, || self.keys.seal(plain))
-        } else {
-            self.keys.seal(plain)
-        };
-        if is_data {
-            self.stats.tx_crypt_packets += 1;
-            let grown = sealed.len().saturating_sub(before);
-            self.stats.tx_crypt_byte_overhead += u64::try_from(grown).unwrap_or(0);
-        }
-        sealed.into()
+    pub(crate) fn seal(&mut self, packet: &Packet<'_>, pads: [u8; 2]) -> Bytes {
+        let mut out = Vec::new();
+        self.seal_behind(&mut out, packet, pads);
+        out.into()
     }
 
-    pub(crate) fn transmit(&mut self, host: u16, number: u8, content: Content, bytes: Arc<[u8]>) {
+    /// Writes a packet behind what is in `out` and protects it.
+    fn seal_behind(&mut self, out: &mut Vec<u8>, packet: &Packet<'_>, pads: [u8; 2]) {
+        let header = Header { node: self.config.node, pads };
+        let start = out.len();
+        let mut plain_bytes = 0;
+        let write = |out: &mut Vec<u8>| {
+            let from = out.len();
+            wire::encode_into(header, packet, out);
+            plain_bytes = out.len() - from;
+        };
+        if !self.keys.is_sealing() || !matches!(packet, Packet::Data(_)) {
+            return self.keys.seal(out, write);
+        }
+        self.stats.tx_crypt_time.measure(self.stopwatch, || self.keys.seal(out, write));
+        self.stats.tx_crypt_packets += 1;
+        let grown = (out.len() - start).saturating_sub(plain_bytes);
+        self.stats.tx_crypt_byte_overhead += u64::try_from(grown).unwrap_or(0);
+    }
+
+    pub(crate) fn transmit(&mut self, host: u16, number: u8, content: Content, bytes: Bytes) {
         if self.transmits.len() >= TRANSMITS_MAX {
             return;
         }
@@ -632,6 +641,17 @@ impl Knet {
     pub fn data_mtu(&self) -> usize {
         self.data_mtu
     }
+}
+
+/// The pieces that end at these places, one behind the other.
+fn split_at_all(mut all: Bytes, ends: &[usize]) -> Vec<Bytes> {
+    let mut start = 0;
+    let pieces = ends.iter().map(|end| {
+        let piece = all.split_to((end - start).min(all.len()));
+        start = *end;
+        piece
+    });
+    pieces.collect()
 }
 
 /// The sixteen bytes that a ping brings back: seconds, nanoseconds, nonce. The first twelve are laid out as

@@ -250,7 +250,7 @@ impl Connection {
     }
 
     /// Sends or queues a message. `Again`: the queue is over its limit, the client does not read.
-    pub(crate) fn send(&mut self, channel: Channel, bytes: &[u8], max_queue: usize) -> Result<(), Error> {
+    pub(crate) fn send(&mut self, channel: Channel, parts: &[&[u8]], max_queue: usize) -> Result<(), Error> {
         let queue_is_empty = match channel {
             Channel::Response => {
                 self.counters.responses += 1;
@@ -262,22 +262,23 @@ impl Connection {
             }
         };
         if queue_is_empty {
-            match self.write(channel, bytes) {
+            match self.write(channel, parts) {
                 Err(Error::Again) => {}
                 other => return other,
             }
         }
-        if self.queued_bytes + bytes.len() > self.queue_limit(max_queue) {
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        if self.queued_bytes + len > self.queue_limit(max_queue) {
             return Err(Error::Again);
         }
         if self.queued_bytes == 0 {
             self.moved_ns = sys::clock::monotonic_ns();
         }
-        self.queued_bytes += bytes.len();
+        self.queued_bytes += len;
         self.counters.send_retries += 1;
         match channel {
-            Channel::Response => self.response_queue.push_back(bytes.to_vec()),
-            Channel::Event => self.event_queue.push_back(bytes.to_vec()),
+            Channel::Response => self.response_queue.push_back(parts.concat()),
+            Channel::Event => self.event_queue.push_back(parts.concat()),
         }
         Ok(())
     }
@@ -292,12 +293,12 @@ impl Connection {
         }
     }
 
-    fn write(&mut self, channel: Channel, bytes: &[u8]) -> Result<(), Error> {
+    fn write(&mut self, channel: Channel, parts: &[&[u8]]) -> Result<(), Error> {
         let ring = match channel {
             Channel::Response => &self.response,
             Channel::Event => &self.event,
         };
-        ring.write(&[bytes])?;
+        ring.write(parts)?;
         if !ring.is_intact() {
             return Err(Error::Damaged);
         }
@@ -335,7 +336,7 @@ impl Connection {
                     Channel::Event => &mut self.event_queue,
                 };
                 let Some(bytes) = queue.pop_front() else { break };
-                match self.write(channel, &bytes) {
+                match self.write(channel, &[&bytes]) {
                     Ok(()) => {
                         self.queued_bytes = self.queued_bytes.saturating_sub(bytes.len());
                         moved = true;

@@ -246,8 +246,7 @@ impl Ring {
         if length > self.max_message_size {
             return Err(Error::Damaged);
         }
-        let mut bytes = vec![0; length];
-        self.data.read(self.data_offset(read), &mut bytes)?;
+        let bytes = self.data.read_vec(self.data_offset(read), length)?;
         self.data.store(read as usize * 4, 0)?;
         self.data.store(self.magic_offset(read), MAGIC_DEAD)?;
         self.header.store(READ_POINTER, self.after(read, length))?;

@@ -274,20 +274,20 @@ impl Server {
 
     /// Answers a request. A client that is gone or cannot be served any more is reported by `Disconnected`.
     pub fn respond(&mut self, conn: ConnId, bytes: &[u8]) -> Result<(), Error> {
-        self.send(conn, Channel::Response, bytes)
+        self.send(conn, Channel::Response, &[bytes])
     }
 
     /// Sends an event, queueing it while the client's ring is full.
     pub fn event(&mut self, conn: ConnId, bytes: &[u8]) -> Result<(), Error> {
-        self.send(conn, Channel::Event, bytes)?;
+        self.send(conn, Channel::Event, &[bytes])?;
         self.wake(conn.0);
         Ok(())
     }
 
-    /// [`Server::event`] for many events in a row: the client is told of all of them by
+    /// [`Server::event`] for many events in a row, each given in parts: the client is told of all of them by
     /// [`Server::wake_clients`], which must follow.
-    pub fn event_quietly(&mut self, conn: ConnId, bytes: &[u8]) -> Result<(), Error> {
-        self.send(conn, Channel::Event, bytes)?;
+    pub fn event_quietly(&mut self, conn: ConnId, parts: &[&[u8]]) -> Result<(), Error> {
+        self.send(conn, Channel::Event, parts)?;
         self.unannounced.insert(conn.0);
         Ok(())
     }
@@ -355,9 +355,9 @@ impl Server {
         });
     }
 
-    fn send(&mut self, conn: ConnId, channel: Channel, bytes: &[u8]) -> Result<(), Error> {
+    fn send(&mut self, conn: ConnId, channel: Channel, parts: &[&[u8]]) -> Result<(), Error> {
         let connection = self.connections.get_mut(&conn.0).ok_or(Error::Disconnected)?;
-        match connection.send(channel, bytes, self.options.max_queue_bytes) {
+        match connection.send(channel, parts, self.options.max_queue_bytes) {
             Ok(()) => {
                 if connection.has_queue() && self.queued.insert(conn.0) {
                     self.retry = RETRY_MIN;

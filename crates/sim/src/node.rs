@@ -1,9 +1,9 @@
 //! One simulated host: the ring, the services, one application in a group, and what survives a crash.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use engine::{Client, Engine, Map, Output, Service};
+use bytes::Bytes;
+use engine::{Client, Engine, Map, Message, Output, Service};
 use totem::{Configuration, Destination, Event, Instant, RingId, State, Totem};
 
 use crate::options::{Options, QuorumKind};
@@ -17,7 +17,7 @@ const BODY_MIN_BYTES: usize = 16;
 /// A packet on its way out.
 pub(crate) struct Outgoing {
     pub(crate) to: Vec<u32>,
-    pub(crate) bytes: Arc<[u8]>,
+    pub(crate) bytes: Bytes,
 }
 
 /// What a node has seen, for the checkers.
@@ -39,7 +39,7 @@ pub(crate) struct Node {
     pub(crate) id: u32,
     pub(crate) ring: Totem,
     pub(crate) engine: Engine,
-    waiting: VecDeque<(&'static [u8], Vec<u8>)>,
+    waiting: VecDeque<(&'static [u8], Message)>,
     /// Processes of the group as the last configuration change told the application.
     pub(crate) group: Vec<u32>,
     pub(crate) joined: bool,
@@ -111,7 +111,7 @@ impl Node {
         put(&mut request, 16, &3u32.to_ne_bytes());
         put(&mut request, 24, GROUP);
         put(&mut request, 152, &self.id.to_ne_bytes());
-        self.engine.handle_request(now, APP, &request);
+        self.engine.handle_request(now, APP, &request.into());
     }
 
     /// The application sends a message that tells its sender and number.
@@ -123,7 +123,7 @@ impl Node {
         put(&mut request, 44, &number.to_ne_bytes());
         put(&mut request, 52, &u32::try_from(body).unwrap_or(0).to_ne_bytes());
         put(&mut request, 40 + BODY_MIN_BYTES, &filling(number, body));
-        self.engine.handle_request(now, APP, &request);
+        self.engine.handle_request(now, APP, &request.into());
     }
 
     pub(crate) fn is_settled(&self) -> bool {
@@ -177,12 +177,12 @@ impl Node {
         while let Some(output) = self.engine.poll_output() {
             moved = true;
             match output {
-                Output::Multicast { group, bytes } => self.waiting.push_back((group, bytes)),
+                Output::Multicast { group, message } => self.waiting.push_back((group, message)),
                 Output::Synchronised(ring) => {
                     self.send_waiting(now);
                     self.ring.synchronised(ring);
                 }
-                Output::Event { client, bytes } if client == APP => self.take_event(&bytes),
+                Output::Event { client, message } if client == APP => self.take_event(&message.to_vec()),
                 Output::Shutdown | Output::Kill => self.stopped = true,
                 _ => {}
             }
@@ -203,8 +203,8 @@ impl Node {
     }
 
     fn send_waiting(&mut self, now: Instant) {
-        while let Some((group, bytes)) = self.waiting.front() {
-            if self.ring.send(now, group, &[bytes]).is_err() {
+        while let Some((group, message)) = self.waiting.front() {
+            if self.ring.send(now, group, &message.parts()).is_err() {
                 break;
             }
             self.waiting.pop_front();

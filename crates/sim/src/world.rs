@@ -1,9 +1,9 @@
 //! Virtual time: packets in flight, faults, and the hosts that they hit.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use totem::Instant;
 
 use crate::check::{Checker, check_quorum};
@@ -20,7 +20,7 @@ enum Future {
     Packet {
         from: u32,
         to: u32,
-        bytes: Arc<[u8]>,
+        bytes: Bytes,
     },
     /// ICMP port unreachable for a packet that `node` has sent to `peer`.
     Unreachable {
@@ -42,7 +42,7 @@ pub(crate) struct World {
     count: u64,
     pub(crate) nodes: BTreeMap<u32, Node>,
     stored: BTreeMap<u32, u64>,
-    paused: BTreeMap<u32, Vec<Arc<[u8]>>>,
+    paused: BTreeMap<u32, Vec<Bytes>>,
     /// Direction of links that carry nothing.
     cut: BTreeSet<(u32, u32)>,
     /// Hosts without power: they do not even answer that nobody listens.
@@ -203,7 +203,7 @@ impl World {
         self.settle(id)
     }
 
-    fn arrive(&mut self, from: u32, to: u32, bytes: Arc<[u8]>) -> Result<(), String> {
+    fn arrive(&mut self, from: u32, to: u32, bytes: Bytes) -> Result<(), String> {
         if self.cut.contains(&(from, to)) {
             return Ok(());
         }
@@ -222,7 +222,7 @@ impl World {
     }
 
     /// One turn of a node's loop.
-    fn wake(&mut self, id: u32, packets: &[Arc<[u8]>]) -> Result<(), String> {
+    fn wake(&mut self, id: u32, packets: &[Bytes]) -> Result<(), String> {
         let now = self.now;
         let Some(node) = self.nodes.get_mut(&id) else { return Ok(()) };
         node.ring.handle_wakeup(now);
@@ -289,7 +289,7 @@ impl World {
         }
     }
 
-    fn carry(&mut self, from: u32, to: u32, bytes: &Arc<[u8]>) {
+    fn carry(&mut self, from: u32, to: u32, bytes: &Bytes) {
         if self.cut.contains(&(from, to)) {
             return;
         }
@@ -303,7 +303,7 @@ impl World {
             if faulty && self.random.chance(self.options.delayed_per_mille) {
                 after += self.random.micros(0, self.options.delay_max_us);
             }
-            self.plan(after, Future::Packet { from, to, bytes: Arc::clone(bytes) });
+            self.plan(after, Future::Packet { from, to, bytes: bytes.clone() });
         }
     }
 

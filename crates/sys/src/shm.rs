@@ -245,6 +245,19 @@ impl SharedMap {
         Ok(())
     }
 
+    /// A copy of bytes in the mapping.
+    pub fn read_vec(&self, offset: usize, length: usize) -> Result<Vec<u8>> {
+        let at = self.range(offset, length)?;
+        let mut bytes: Vec<u8> = Vec::with_capacity(length);
+        // SAFETY: the range was checked; the fresh memory has room for `length` bytes and cannot overlap a mapping of
+        // ours; all of them are written before the length says so.
+        unsafe {
+            std::ptr::copy_nonoverlapping(at, bytes.as_mut_ptr(), length);
+            bytes.set_len(length);
+        }
+        Ok(bytes)
+    }
+
     /// The semaphore (glibc `sem_t` for 64-bit machines, process-shared) at an offset divisible by 8.
     pub fn semaphore(&self, offset: usize) -> Result<Semaphore<'_>> {
         Ok(Semaphore { state: self.double_word(offset)?, private: self.word(offset + 8)? })

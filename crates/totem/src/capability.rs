@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use core::time::Duration;
 
-use crate::pack::with_group;
+use crate::pack::group_header;
 use crate::state::Totem;
 
 /// Group of the announcements.
@@ -50,9 +50,8 @@ impl Totem {
         let marked = core::mem::take(&mut self.kin.marked);
         self.kin = Kin { known, marked, ..Kin::default() };
         if self.config.announce {
-            let message = with_group(GROUP, &[&[VERSION]]);
             let queue = &mut self.queue_trans;
-            self.packer.add(&message, |body| queue.push_back(body));
+            self.packer.add(&[&group_header(GROUP), &[VERSION]], |body| queue.push_back(body));
         }
     }
 

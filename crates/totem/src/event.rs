@@ -1,7 +1,8 @@
 //! What the ring hands out.
 
 use core::time::Duration;
-use std::sync::Arc;
+
+use bytes::Bytes;
 
 use crate::RingId;
 use crate::wire::ByteOrder;
@@ -21,7 +22,7 @@ pub enum Destination {
 #[derive(Clone, Debug)]
 pub struct Transmit {
     pub to: Destination,
-    pub bytes: Arc<[u8]>,
+    pub bytes: Bytes,
 }
 
 /// A change of the membership.
@@ -41,8 +42,8 @@ pub struct Delivery {
     pub nodeid: u32,
     /// Byte order of the sender, for the integers in the payload.
     pub order: ByteOrder,
-    pub group: Vec<u8>,
-    pub payload: Vec<u8>,
+    pub group: Bytes,
+    pub payload: Bytes,
 }
 
 /// Deliveries and configurations, in the order that all members see.

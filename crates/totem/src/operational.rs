@@ -1,7 +1,5 @@
 //! OPERATIONAL: installing a ring and delivering in order.
 
-use std::sync::Arc;
-
 use crate::event::{Configuration, Level};
 use crate::queue::{SortQueue, WINDOW};
 use crate::state::{Raw, State, Totem};
@@ -103,7 +101,7 @@ impl Totem {
         }
         for offset in 1..=range {
             let seq = start.wrapping_add(offset);
-            let packet = self.regular.get(seq).map(Arc::clone);
+            let packet = self.regular.get(seq).cloned();
             match packet {
                 None if !beyond_holes => return,
                 Some(packet) if !beyond_holes || self.is_from_deliver_set(&packet) => {

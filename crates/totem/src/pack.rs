@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::wire::{ByteOrder, DecodeError, Reader, Writer};
+use bytes::Bytes;
+
+use crate::wire::{ByteOrder, DecodeError, MCAST_HEADER_LEN, Reader, Writer};
 
 /// Largest message of the applications, in bytes.
 pub const MESSAGE_MAX: usize = 1024 * 1024;
@@ -15,6 +17,40 @@ const ASSEMBLY_MAX: usize = MESSAGE_MAX + 65_536;
 const PACK_HEADER_LEN: usize = 8;
 /// Length field of one piece.
 const FRAGMENT_LEN_BYTES: usize = 2;
+
+/// A packet body behind room for the header of its packet ([`MCAST_HEADER_LEN`] bytes), so that it need not be moved
+/// when it is sent.
+pub(crate) type Body = Vec<u8>;
+
+/// What of a message, given in parts, is not packed yet.
+struct Rest<'a> {
+    parts: &'a [&'a [u8]],
+    /// Bytes of the first part that are packed.
+    taken: usize,
+    len: usize,
+}
+
+impl<'a> Rest<'a> {
+    fn new(parts: &'a [&'a [u8]]) -> Self {
+        Self { parts, taken: 0, len: parts.iter().map(|part| part.len()).sum() }
+    }
+
+    /// Moves so many bytes behind what is in `out`.
+    fn move_to(&mut self, out: &mut Vec<u8>, mut wanted: usize) {
+        while let Some((part, others)) = self.parts.split_first() {
+            let left = part.get(self.taken..).unwrap_or_default();
+            let piece = left.get(..wanted).unwrap_or(left);
+            out.extend_from_slice(piece);
+            wanted -= piece.len();
+            self.len -= piece.len();
+            if piece.len() < left.len() {
+                self.taken += piece.len();
+                return;
+            }
+            (self.parts, self.taken) = (others, 0);
+        }
+    }
+}
 
 /// Fills packet bodies with messages.
 #[derive(Debug)]
@@ -45,16 +81,17 @@ impl Packer {
         len / (self.room - 16) + 1
     }
 
-    /// Adds a message; hands out each packet body that became full. The next message follows in the
+    /// Adds a message, given in parts; hands out each packet body that became full. The next message follows in the
     /// packet that the end of this one has begun.
-    pub(crate) fn add(&mut self, message: &[u8], emit: impl FnMut(Vec<u8>)) {
-        self.fill(message, false, emit);
+    pub(crate) fn add(&mut self, message: &[&[u8]], emit: impl FnMut(Body)) {
+        self.fill(Rest::new(message), false, emit);
     }
 
     /// Adds a message as the reference does: nothing follows in the packet that holds the end of a
     /// part which is larger than a packet. `lead` is what stands before that part, in bytes.
-    pub(crate) fn add_apart(&mut self, message: &[u8], lead: usize, emit: impl FnMut(Vec<u8>)) {
-        let is_large = message.len() - lead.min(message.len()) + 2 * FRAGMENT_LEN_BYTES >= self.room;
+    pub(crate) fn add_apart(&mut self, message: &[&[u8]], lead: usize, emit: impl FnMut(Body)) {
+        let message = Rest::new(message);
+        let is_large = message.len - lead.min(message.len) + 2 * FRAGMENT_LEN_BYTES >= self.room;
         if self.data.len() + lead < self.space() {
             self.next_fragment = 1;
         }
@@ -66,29 +103,28 @@ impl Packer {
         self.room - FRAGMENT_LEN_BYTES * (self.lens.len() + 1)
     }
 
-    fn fill(&mut self, mut message: &[u8], apart: bool, mut emit: impl FnMut(Vec<u8>)) {
+    fn fill(&mut self, mut message: Rest<'_>, apart: bool, mut emit: impl FnMut(Body)) {
         loop {
             let space = self.space();
-            if !apart && self.data.len() + message.len() + FRAGMENT_LEN_BYTES < space {
-                self.push_piece(message);
+            if !apart && self.data.len() + message.len + FRAGMENT_LEN_BYTES < space {
+                let len = message.len;
+                self.push_piece(&mut message, len);
                 self.next_fragment = 1;
                 return;
             }
-            let split = message.len().min(space - self.data.len());
-            let (piece, rest) = message.split_at(split);
-            self.push_piece(piece);
-            let fragmented = if rest.is_empty() { 0 } else { self.next_number() };
+            let split = message.len.min(space - self.data.len());
+            self.push_piece(&mut message, split);
+            let fragmented = if message.len == 0 { 0 } else { self.next_number() };
             emit(self.take_body(fragmented));
             self.continuation = fragmented;
-            if rest.is_empty() {
+            if message.len == 0 {
                 return;
             }
-            message = rest;
         }
     }
 
     /// The partly filled packet, if there is one.
-    pub(crate) fn flush(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn flush(&mut self) -> Option<Body> {
         if self.lens.is_empty() {
             return None;
         }
@@ -112,14 +148,15 @@ impl Packer {
         number
     }
 
-    fn push_piece(&mut self, piece: &[u8]) {
-        self.lens.push(u16::try_from(piece.len()).unwrap_or(u16::MAX));
-        self.data.extend_from_slice(piece);
+    fn push_piece(&mut self, message: &mut Rest<'_>, len: usize) {
+        self.lens.push(u16::try_from(len).unwrap_or(u16::MAX));
+        message.move_to(&mut self.data, len);
     }
 
-    fn take_body(&mut self, fragmented: u8) -> Vec<u8> {
-        let capacity = PACK_HEADER_LEN + 2 * self.lens.len() + self.data.len();
+    fn take_body(&mut self, fragmented: u8) -> Body {
+        let capacity = MCAST_HEADER_LEN + PACK_HEADER_LEN + 2 * self.lens.len() + self.data.len();
         let mut w = Writer::new(ByteOrder::NATIVE, capacity);
+        w.bytes.resize(MCAST_HEADER_LEN, 0);
         w.u16(0);
         w.u16(0);
         w.u8(fragmented);
@@ -169,6 +206,8 @@ pub fn split(body: &[u8], order: ByteOrder) -> Result<Pieces<'_>, DecodeError> {
 #[derive(Debug, Default)]
 struct Assembly {
     partial: Vec<u8>,
+    /// Size of the sender's last message that came in pieces: the next one may be as large.
+    last_len: usize,
     /// Fragment number that must go on; 0 = at a boundary; None = inside a message whose start was missed.
     expect: Option<u8>,
 }
@@ -185,19 +224,20 @@ impl Assembler {
         self.senders.remove(&node);
     }
 
-    /// Takes one packet body; returns the messages that it completes, in order.
+    /// Takes one packet body; returns the messages that it completes, in order. Messages that came whole are parts of
+    /// the body.
     pub(crate) fn add(
         &mut self,
         sender: u32,
-        body: &[u8],
+        body: &Bytes,
         order: ByteOrder,
-    ) -> Result<Vec<Vec<u8>>, DecodeError> {
+    ) -> Result<Vec<Bytes>, DecodeError> {
         let packet = split(body, order)?;
         let Some((last, whole)) = packet.pieces.split_last() else {
             return Ok(Vec::new());
         };
-        let assembly =
-            self.senders.entry(sender).or_insert(Assembly { partial: Vec::new(), expect: Some(0) });
+        let start = || Assembly { expect: Some(0), ..Assembly::default() };
+        let assembly = self.senders.entry(sender).or_insert_with(start);
         let in_step = assembly.expect == Some(packet.continuation);
         if !in_step {
             assembly.partial.clear();
@@ -207,21 +247,22 @@ impl Assembler {
         let mut messages = Vec::new();
         for piece in whole {
             if usable {
-                assembly.partial.extend_from_slice(piece);
-                messages.push(core::mem::take(&mut assembly.partial));
+                messages.push(assembly.complete(body, piece));
             }
             usable = true;
         }
-        if usable {
-            assembly.partial.extend_from_slice(last);
-        }
         if packet.fragmented == 0 {
-            let message = core::mem::take(&mut assembly.partial);
             if usable {
-                messages.push(message);
+                messages.push(assembly.complete(body, last));
             }
+            assembly.partial.clear();
             assembly.expect = Some(0);
-        } else if usable && assembly.partial.len() <= ASSEMBLY_MAX {
+            return Ok(messages);
+        }
+        if usable {
+            assembly.begin_or_go_on(last);
+        }
+        if usable && assembly.partial.len() <= ASSEMBLY_MAX {
             assembly.expect = Some(packet.fragmented);
         } else {
             assembly.partial.clear();
@@ -231,16 +272,31 @@ impl Assembler {
     }
 }
 
-/// Prepends the group names to a message.
-pub(crate) fn with_group(group: &[u8], parts: &[&[u8]]) -> Vec<u8> {
-    let total: usize = parts.iter().map(|part| part.len()).sum();
-    let mut w = Writer::new(ByteOrder::NATIVE, 4 + group.len() + total);
+impl Assembly {
+    /// The message that ends with this piece of a body.
+    fn complete(&mut self, body: &Bytes, piece: &[u8]) -> Bytes {
+        if self.partial.is_empty() {
+            return body.slice_ref(piece);
+        }
+        self.partial.extend_from_slice(piece);
+        self.last_len = self.partial.len();
+        core::mem::take(&mut self.partial).into()
+    }
+
+    fn begin_or_go_on(&mut self, piece: &[u8]) {
+        if self.partial.is_empty() {
+            self.partial.reserve(self.last_len.min(ASSEMBLY_MAX).max(piece.len()));
+        }
+        self.partial.extend_from_slice(piece);
+    }
+}
+
+/// What stands before a message: the names of its groups.
+pub(crate) fn group_header(group: &[u8]) -> Vec<u8> {
+    let mut w = Writer::new(ByteOrder::NATIVE, 2 * FRAGMENT_LEN_BYTES + group.len());
     w.u16(1);
     w.u16(u16::try_from(group.len()).unwrap_or(u16::MAX));
     w.bytes.extend_from_slice(group);
-    for part in parts {
-        w.bytes.extend_from_slice(part);
-    }
     w.bytes
 }
 
@@ -267,11 +323,18 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn deliver(assembler: &mut Assembler, bodies: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    fn deliver(assembler: &mut Assembler, bodies: &[Body]) -> Vec<Bytes> {
+        let bodies = bodies.iter().map(|body| Bytes::copy_from_slice(&body[MCAST_HEADER_LEN..]));
         bodies
-            .iter()
-            .flat_map(|body| assembler.add(7, body, ByteOrder::NATIVE).expect("own packets are well formed"))
+            .flat_map(|body| assembler.add(7, &body, ByteOrder::NATIVE).expect("own packets are well formed"))
             .collect()
+    }
+
+    /// A message in parts of all sizes, none at all among them.
+    fn parts(message: &[u8]) -> [&[u8]; 4] {
+        let (a, b) = message.split_at(message.len() / 3);
+        let (b, c) = b.split_at(b.len() / 7);
+        [a, b, &[], c]
     }
 
     proptest! {
@@ -284,13 +347,13 @@ mod tests {
             let mut packer = Packer::new(1410);
             let mut bodies = Vec::new();
             for (message, flush) in messages.iter().zip(flush_after) {
-                packer.add(message, |body| bodies.push(body));
+                packer.add(&parts(message), |body| bodies.push(body));
                 if flush {
                     bodies.extend(packer.flush());
                 }
             }
             bodies.extend(packer.flush());
-            prop_assert!(bodies.iter().all(|body| body.len() <= 1410));
+            prop_assert!(bodies.iter().all(|body| body.len() <= 1410 + MCAST_HEADER_LEN));
             let got = deliver(&mut Assembler::default(), &bodies);
             prop_assert_eq!(got, messages);
         }
@@ -304,12 +367,12 @@ mod tests {
             let mut packer = Packer::new(1410);
             let mut bodies = Vec::new();
             for message in &messages {
-                packer.add(message, |body| bodies.push(body));
+                packer.add(&parts(message), |body| bodies.push(body));
             }
             bodies.extend(packer.flush());
             let from = skip.min(bodies.len());
             let got = deliver(&mut Assembler::default(), &bodies[from..]);
-            prop_assert!(messages.ends_with(&got));
+            prop_assert!(messages.ends_with(&got.iter().map(|bytes| bytes.to_vec()).collect::<Vec<_>>()));
         }
 
         #[test]
@@ -321,13 +384,13 @@ mod tests {
             let mut packer = Packer::new(1410);
             let mut bodies = Vec::new();
             for message in &messages {
-                packer.add_apart(message, lead, |body| bodies.push(body));
+                packer.add_apart(&parts(message), lead, |body| bodies.push(body));
                 if message.len() > lead + 1400 {
                     prop_assert!(packer.is_empty());
                 }
             }
             bodies.extend(packer.flush());
-            prop_assert!(bodies.iter().all(|body| body.len() <= 1410));
+            prop_assert!(bodies.iter().all(|body| body.len() <= 1410 + MCAST_HEADER_LEN));
             let got = deliver(&mut Assembler::default(), &bodies);
             prop_assert_eq!(got, messages);
         }
@@ -336,7 +399,7 @@ mod tests {
         fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let mut assembler = Assembler::default();
             for order in [ByteOrder::Little, ByteOrder::Big] {
-                let _ = assembler.add(1, &bytes, order);
+                let _ = assembler.add(1, &Bytes::copy_from_slice(&bytes), order);
                 let _ = split_groups(&bytes, order);
             }
         }

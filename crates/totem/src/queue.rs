@@ -1,7 +1,8 @@
 //! Received messages of one ring in sequence order, with holes.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+
+use bytes::Bytes;
 
 /// Most messages of a ring that are kept unreleased.
 pub(crate) const WINDOW: u32 = 16_384;
@@ -12,7 +13,7 @@ pub(crate) fn before(a: u32, b: u32) -> bool {
 }
 
 /// A whole mcast packet as received or sent.
-pub(crate) type Stored = Arc<[u8]>;
+pub(crate) type Stored = Bytes;
 
 #[derive(Debug, Default, Clone)]
 struct Slot {
@@ -89,7 +90,7 @@ mod tests {
     use super::*;
 
     fn packet() -> Stored {
-        Arc::from([1u8].as_slice())
+        Bytes::from_static(&[1])
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! RECOVERY: members of one old ring exchange what some of them lack, then install the new ring.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use crate::event::Level;
 use crate::queue::{SortQueue, WINDOW, before};
@@ -67,7 +66,7 @@ impl Totem {
         }
         for offset in 1..=range {
             if let Some(packet) = self.regular.get(low.wrapping_add(offset)) {
-                self.retrans_queue.push_back(Arc::clone(packet));
+                self.retrans_queue.push_back(packet.clone());
             }
         }
         let text = format!("Originated {} messages in RECOVERY.", self.retrans_queue.len());
@@ -141,8 +140,7 @@ impl Totem {
             if old.ring != self.old_ring {
                 continue;
             }
-            let inner: Arc<[u8]> = Arc::from(inner);
-            let added = self.regular.add(old.seq, inner);
+            let added = self.regular.add(old.seq, packet.slice_ref(inner));
             if let Some(saved) = self.old.as_mut().filter(|saved| added && before(saved.high_seq, old.seq)) {
                 saved.high_seq = old.seq;
             }

@@ -2,13 +2,14 @@
 
 use core::time::Duration;
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
+
+use bytes::Bytes;
 
 use crate::RingId;
 use crate::capability::{self, Kin};
 use crate::config::{Config, Timing};
 use crate::event::{Configuration, Delivery, Destination, Event, Level, Note, SendError, Stats, Transmit};
-use crate::pack::{Assembler, MESSAGE_MAX, Packer, split_groups, with_group};
+use crate::pack::{Assembler, Body, MESSAGE_MAX, Packer, group_header, split_groups};
 use crate::queue::{SortQueue, Stored};
 use crate::time::Instant;
 use crate::timer::{Timer, Timers};
@@ -82,7 +83,7 @@ pub struct Totem {
 
     pub(crate) next_hop: u32,
     pub(crate) originated_token: bool,
-    pub(crate) token_copy: Option<Arc<[u8]>>,
+    pub(crate) token_copy: Option<Bytes>,
 
     pub(crate) regular: SortQueue,
     pub(crate) recovery: SortQueue,
@@ -113,8 +114,8 @@ pub struct Totem {
     pub(crate) last_to_everybody: Option<Instant>,
 
     pub(crate) packer: Packer,
-    pub(crate) queue: VecDeque<Vec<u8>>,
-    pub(crate) queue_trans: VecDeque<Vec<u8>>,
+    pub(crate) queue: VecDeque<Body>,
+    pub(crate) queue_trans: VecDeque<Body>,
     pub(crate) waiting_trans_ack: bool,
     pub(crate) kin: Kin,
     assembling_trans: bool,
@@ -126,7 +127,7 @@ pub struct Totem {
     pub(crate) raw: VecDeque<Raw>,
     ready: VecDeque<Delivery>,
     transmits: VecDeque<Transmit>,
-    loopback: VecDeque<Arc<[u8]>>,
+    loopback: VecDeque<Bytes>,
     pub(crate) persist: Option<u64>,
     notes: VecDeque<Note>,
     pub(crate) stats: Stats,
@@ -253,8 +254,8 @@ impl Totem {
         Some(gap)
     }
 
-    /// Handles one received packet. Rubbish is noted and dropped.
-    pub fn handle_packet(&mut self, now: Instant, bytes: &[u8]) {
+    /// Handles one received packet, which it keeps as long as it needs it. Rubbish is noted and dropped.
+    pub fn handle_packet(&mut self, now: Instant, bytes: &Bytes) {
         self.now = now;
         let (header, packet) = match wire::decode(bytes) {
             Ok(decoded) => decoded,
@@ -291,7 +292,7 @@ impl Totem {
         }
     }
 
-    fn dispatch(&mut self, header: Header, packet: Packet, bytes: &[u8], stale: bool) {
+    fn dispatch(&mut self, header: Header, packet: Packet, bytes: &Bytes, stale: bool) {
         match packet {
             Packet::OrfToken(token) => {
                 self.stats.orf_token_rx += 1;
@@ -414,11 +415,13 @@ impl Totem {
     /// [`SendError::Full`] when the queue has no room: nothing was queued.
     pub fn send(&mut self, now: Instant, group: &[u8], parts: &[&[u8]]) -> Result<(), SendError> {
         self.now = now;
-        let message = with_group(group, parts);
-        if message.len() > MESSAGE_MAX + 4096 {
+        let head = group_header(group);
+        let message: Vec<&[u8]> = core::iter::once(&*head).chain(parts.iter().copied()).collect();
+        let len = message.iter().map(|part| part.len()).sum();
+        if len > MESSAGE_MAX + 4096 {
             return Err(SendError::TooBig);
         }
-        if self.packer.packets_for(message.len()) > self.room() {
+        if self.packer.packets_for(len) > self.room() {
             return Err(SendError::Full);
         }
         self.cancel_hold();
@@ -428,7 +431,7 @@ impl Totem {
             self.packer.add(&message, emit);
         } else {
             let last = parts.last().map_or(0, |part| part.len());
-            self.packer.add_apart(&message, message.len() - last, emit);
+            self.packer.add_apart(&message, len - last, emit);
         }
         Ok(())
     }
@@ -455,7 +458,7 @@ impl Totem {
     pub fn wants_more(&self) -> bool {
         let queue = if self.waiting_trans_ack { &self.queue_trans } else { &self.queue };
         u32::try_from(queue.len()).is_ok_and(|waiting| waiting < self.window().1)
-            && queue.iter().map(Vec::len).sum::<usize>() + self.packer.len() < self.visit_bytes()
+            && queue.iter().map(Body::len).sum::<usize>() + self.packer.len() < self.visit_bytes()
     }
 
     /// The token and consensus timeouts that hold now: with the members and candidates of this moment.
@@ -550,11 +553,11 @@ impl Totem {
         }
     }
 
-    fn assemble(&mut self, packet: &[u8]) {
+    fn assemble(&mut self, packet: &Bytes) {
         let Ok((header, Packet::Mcast(_))) = wire::decode(packet) else { return };
-        let body = packet.get(MCAST_HEADER_LEN..).unwrap_or_default();
+        let body = packet.slice(MCAST_HEADER_LEN.min(packet.len())..);
         let assembler = if self.assembling_trans { &mut self.assembler_trans } else { &mut self.assembler };
-        let messages = match assembler.add(header.nodeid, body, header.order) {
+        let messages = match assembler.add(header.nodeid, &body, header.order) {
             Ok(messages) => messages,
             Err(error) => {
                 let text = format!(
@@ -580,8 +583,8 @@ impl Totem {
             self.ready.push_back(Delivery {
                 nodeid: header.nodeid,
                 order: header.order,
-                group: group.to_vec(),
-                payload: payload.to_vec(),
+                group: message.slice_ref(group),
+                payload: message.slice_ref(payload),
             });
         }
     }
@@ -661,19 +664,19 @@ impl Totem {
 
     /// To all others; our own copy comes back through the loop-back where it has a meaning.
     pub(crate) fn broadcast(&mut self, header: Header, packet: &Packet) {
-        let bytes: Arc<[u8]> = wire::encode(header, packet, &[]).into();
+        let bytes = Bytes::from(wire::encode(header, packet, &[]));
         if matches!(packet, Packet::Join(_)) && header.nodeid != 0 {
-            self.loopback.push_back(Arc::clone(&bytes));
+            self.loopback.push_back(bytes.clone());
         }
         self.transmits.push_back(Transmit { to: Destination::Everybody, bytes });
     }
 
     pub(crate) fn unicast(&mut self, node: u32, packet: &Packet) {
-        let bytes: Arc<[u8]> = wire::encode(self.native_header(), packet, &[]).into();
+        let bytes = wire::encode(self.native_header(), packet, &[]).into();
         self.unicast_bytes(node, bytes);
     }
 
-    pub(crate) fn unicast_bytes(&mut self, node: u32, bytes: Arc<[u8]>) {
+    pub(crate) fn unicast_bytes(&mut self, node: u32, bytes: Bytes) {
         if node == self.me {
             self.loopback.push_back(bytes);
         } else {

@@ -1,10 +1,11 @@
 //! The rotating token: total order, retransmission, flow control, holding.
 
+use bytes::Bytes;
 use core::time::Duration;
-use std::sync::Arc;
 
 use crate::RingId;
 use crate::event::Level;
+use crate::pack::Body;
 use crate::queue::{SortQueue, WINDOW, before};
 use crate::state::{State, Totem};
 use crate::timer::Timer;
@@ -98,8 +99,8 @@ impl Totem {
         self.restart_retransmit_timer();
     }
 
-    pub(crate) fn send_token_bytes(&mut self, bytes: Arc<[u8]>, forward: bool) {
-        self.token_copy = Some(Arc::clone(&bytes));
+    pub(crate) fn send_token_bytes(&mut self, bytes: Bytes, forward: bool) {
+        self.token_copy = Some(bytes.clone());
         if forward {
             self.unicast_bytes(self.next_hop, bytes);
         }
@@ -371,22 +372,22 @@ impl Totem {
         let most = self.visit_bytes().saturating_mul(2);
         let mut bytes_left = if self.state == State::Operational { most } else { usize::MAX };
         while sent < allowed && bytes_left > 0 {
-            let Some((encapsulated, body)) = self.next_body() else { break };
+            let Some((encapsulated, mut body)) = self.next_body() else { break };
             bytes_left = bytes_left.saturating_sub(body.len());
             token.seq = token.seq.wrapping_add(1);
-            let packet = Packet::Mcast(Mcast {
+            let mcast = Mcast {
                 system_from: self.me,
                 seq: token.seq,
                 this_seqno: self.global_seqno,
                 ring: self.ring,
                 node_id: 0,
                 guarantee: 0,
-            });
+            };
             self.global_seqno = self.global_seqno.wrapping_add(1);
-            let header = Header::native(self.me, encapsulated);
-            let bytes: Arc<[u8]> = wire::encode(header, &packet, &body).into();
+            wire::encode_before(&mut body, Header::native(self.me, encapsulated), mcast);
+            let bytes = Bytes::from(body);
             let seq = token.seq;
-            self.current_queue().add(seq, Arc::clone(&bytes));
+            self.current_queue().add(seq, bytes.clone());
             if encapsulated == ENCAPSULATED {
                 self.recovery_high = seq;
             }
@@ -399,9 +400,10 @@ impl Totem {
         sent
     }
 
-    fn next_body(&mut self) -> Option<(u8, Vec<u8>)> {
+    fn next_body(&mut self) -> Option<(u8, Body)> {
         if self.state == State::Recovery {
-            return self.retrans_queue.pop_front().map(|old| (ENCAPSULATED, old.to_vec()));
+            let old = self.retrans_queue.pop_front()?;
+            return Some((ENCAPSULATED, [&[0; MCAST_HEADER_LEN], &*old].concat()));
         }
         let queue = if self.waiting_trans_ack { &mut self.queue_trans } else { &mut self.queue };
         queue.pop_front().map(|body| (NOT_ENCAPSULATED, body))
@@ -433,7 +435,7 @@ impl Totem {
         self.aru = aru;
     }
 
-    pub(crate) fn handle_mcast(&mut self, header: Header, mcast: Mcast, bytes: &[u8]) {
+    pub(crate) fn handle_mcast(&mut self, header: Header, mcast: Mcast, bytes: &Bytes) {
         if mcast.ring != self.ring {
             self.handle_foreign(mcast.ring, mcast.system_from, "foreign message");
             return;
@@ -449,7 +451,7 @@ impl Totem {
         if !acceptable || bytes.len() <= MCAST_HEADER_LEN {
             return;
         }
-        if self.current_queue().add(mcast.seq, Arc::from(bytes)) {
+        if self.current_queue().add(mcast.seq, bytes.clone()) {
             if before(self.high_seq, mcast.seq) {
                 self.high_seq = mcast.seq;
             }
@@ -480,7 +482,7 @@ mod tests {
                 Event::Configuration(configuration) if !configuration.transitional => {
                     ring.synchronised(configuration.ring);
                 }
-                Event::Delivery(delivery) => delivered.push(delivery.payload),
+                Event::Delivery(delivery) => delivered.push(delivery.payload.to_vec()),
                 Event::Configuration(_) => {}
             }
         }

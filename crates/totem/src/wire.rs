@@ -375,7 +375,25 @@ impl Writer {
 /// Encodes a packet; for an mcast the body is appended.
 #[must_use]
 pub fn encode(header: Header, packet: &Packet, body: &[u8]) -> Vec<u8> {
-    let mut w = Writer::new(header.order, MCAST_HEADER_LEN + 64 + body.len());
+    let mut bytes = Vec::with_capacity(MCAST_HEADER_LEN + 64 + body.len());
+    encode_into(&mut bytes, header, packet);
+    if let Packet::Mcast(_) = packet {
+        bytes.extend_from_slice(body);
+    }
+    bytes
+}
+
+/// Writes an mcast's header into the room before its body, the first [`MCAST_HEADER_LEN`] bytes.
+pub(crate) fn encode_before(body: &mut [u8], header: Header, mcast: Mcast) {
+    let mut bytes = Vec::with_capacity(MCAST_HEADER_LEN);
+    encode_into(&mut bytes, header, &Packet::Mcast(mcast));
+    for (to, from) in body.iter_mut().zip(bytes) {
+        *to = from;
+    }
+}
+
+fn encode_into(bytes: &mut Vec<u8>, header: Header, packet: &Packet) {
+    let mut w = Writer { bytes: core::mem::take(bytes), order: header.order };
     w.u16(MAGIC);
     w.u8(VERSION);
     w.u8(kind(packet));
@@ -384,7 +402,7 @@ pub fn encode(header: Header, packet: &Packet, body: &[u8]) -> Vec<u8> {
     w.u32(header.target);
     match packet {
         Packet::OrfToken(token) => encode_orf(&mut w, token),
-        Packet::Mcast(mcast) => encode_mcast(&mut w, mcast, body),
+        Packet::Mcast(mcast) => encode_mcast(&mut w, mcast),
         Packet::MergeDetect(merge) => {
             w.u32(merge.system_from);
             w.ring(merge.ring);
@@ -400,7 +418,7 @@ pub fn encode(header: Header, packet: &Packet, body: &[u8]) -> Vec<u8> {
         Packet::CommitToken(token) => encode_commit(&mut w, token),
         Packet::HoldCancel(ring) => w.ring(*ring),
     }
-    w.bytes
+    *bytes = w.bytes;
 }
 
 fn kind(packet: &Packet) -> u8 {
@@ -430,14 +448,13 @@ fn encode_orf(w: &mut Writer, token: &OrfToken) {
     }
 }
 
-fn encode_mcast(w: &mut Writer, mcast: &Mcast, body: &[u8]) {
+fn encode_mcast(w: &mut Writer, mcast: &Mcast) {
     w.u32(mcast.system_from);
     w.u32(mcast.seq);
     w.u32(mcast.this_seqno);
     w.ring(mcast.ring);
     w.u32(mcast.node_id);
     w.u32(mcast.guarantee);
-    w.bytes.extend_from_slice(body);
 }
 
 fn encode_commit(w: &mut Writer, token: &CommitToken) {

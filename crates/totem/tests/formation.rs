@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use proptest::prelude::*;
 use totem::{Config, Destination, Event, Instant, State, Timing, TimingSettings, Totem};
 
@@ -14,7 +14,7 @@ const JITTER_US: u64 = 400;
 const START: Instant = Instant(1_000_000_000);
 
 /// For whom, and what.
-type Packet = (u32, Arc<[u8]>);
+type Packet = (u32, Bytes);
 
 struct Net {
     now: Instant,
@@ -62,7 +62,7 @@ impl Net {
                 self.sent += 1;
                 let jitter = Duration::from_micros(self.sent.wrapping_mul(0x9e37_79b9_7f4a_7c15) % JITTER_US);
                 let at = self.now.after(LATENCY + jitter);
-                self.wire.insert((at, self.sent), (to, Arc::clone(&transmit.bytes)));
+                self.wire.insert((at, self.sent), (to, transmit.bytes.clone()));
             }
         }
     }

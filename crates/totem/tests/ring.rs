@@ -16,7 +16,7 @@ struct Log {
 }
 
 /// Sender, receiver, bytes.
-type InFlight = (u32, u32, std::sync::Arc<[u8]>);
+type InFlight = (u32, u32, bytes::Bytes);
 
 struct Net {
     now: Instant,
@@ -66,7 +66,7 @@ impl Net {
         let log = self.logs.get_mut(&id).unwrap();
         while let Some(event) = node.poll_event() {
             match event {
-                Event::Delivery(delivery) => log.messages.push((delivery.nodeid, delivery.payload)),
+                Event::Delivery(delivery) => log.messages.push((delivery.nodeid, delivery.payload.to_vec())),
                 Event::Configuration(configuration) if !configuration.transitional => {
                     log.members = configuration.members;
                     log.configurations += 1;
@@ -301,7 +301,7 @@ fn packets_of_unknown_nodes_change_nothing() {
     let merge = totem::wire::MergeDetect { system_from: 77, ring: totem::RingId { rep: 77, seq: 5 } };
     for packet in [totem::wire::Packet::Join(join), totem::wire::Packet::MergeDetect(merge)] {
         let bytes = totem::wire::encode(totem::wire::Header::native(2, 0), &packet, &[]);
-        node.handle_packet(net.now, &bytes);
+        node.handle_packet(net.now, &bytes.into());
     }
     net.run(Duration::from_millis(500));
     assert_eq!(net.nodes[&1].ring(), ring);
@@ -392,7 +392,7 @@ mod fuzz {
                 let body: &[u8] = if matches!(packet, Packet::Mcast(_)) { &body } else { &[] };
                 let bytes = encode(Header::native(from, encapsulated), &packet, body);
                 let now = net.now;
-                net.nodes.get_mut(&1).unwrap().handle_packet(now, &bytes);
+                net.nodes.get_mut(&1).unwrap().handle_packet(now, &bytes.into());
                 net.drain(1);
                 net.run(Duration::from_millis(pause_ms));
             }

@@ -203,9 +203,9 @@ impl Daemon {
         while let Some(output) = self.engine.poll_output() {
             moved = true;
             match output {
-                Output::Multicast { group, bytes } => self.waiting.push_back((group, bytes)),
+                Output::Multicast { group, message } => self.waiting.push_back((group, message)),
                 Output::Respond { client, bytes } => self.servers.respond(client, &bytes),
-                Output::Event { client, bytes } => self.servers.event(client, &bytes),
+                Output::Event { client, message } => self.servers.event(client, &message),
                 Output::Synchronised(ring) => {
                     // Everything that belongs to the synchronisation must be queued before.
                     self.send_waiting(now);
@@ -240,11 +240,11 @@ impl Daemon {
     }
 
     fn send_waiting(&mut self, now: Instant) {
-        while let Some((group, bytes)) = self.waiting.front() {
-            match self.ring.send(now, group, &[bytes]) {
+        while let Some((group, message)) = self.waiting.front() {
+            match self.ring.send(now, group, &message.parts()) {
                 Ok(()) => {
                     if *group == b"a" {
-                        self.engine.count_sent(bytes);
+                        self.engine.count_sent(message);
                     }
                 }
                 Err(SendError::Full) => break,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
 
+use bytes::Bytes;
 use socket2::{Domain, Protocol, Socket, Type};
 use sys::socket::Multicast;
 use sys::udp::{Datagrams, SEGMENTS_MAX, SEND_BYTES_MAX};
@@ -32,7 +32,7 @@ pub(crate) struct Sockets {
     nodes: BTreeMap<u32, IpAddr>,
     block_unlisted: bool,
     /// Packets of this turn for each address, in order.
-    outgoing: BTreeMap<SocketAddr, Vec<Arc<[u8]>>>,
+    outgoing: BTreeMap<SocketAddr, Vec<Bytes>>,
     /// The kernel cuts one large send into datagrams.
     segments: bool,
     incoming: Datagrams,
@@ -118,7 +118,7 @@ impl Sockets {
             (_, Destination::Everybody) => self.others().map(|(_, ip)| self.at(ip)).collect(),
         };
         for target in targets {
-            self.outgoing.entry(target).or_default().push(Arc::clone(&transmit.bytes));
+            self.outgoing.entry(target).or_default().push(transmit.bytes.clone());
         }
     }
 
@@ -133,9 +133,9 @@ impl Sockets {
     /// Sends what was taken. Whoever gets the token gets it last of all: the others must have the
     /// messages before they get a token that counts them.
     pub(crate) fn flush(&mut self) {
-        let has_token = |packets: &[Arc<[u8]>]| packets.iter().any(|packet| totem::wire::is_token(packet));
+        let has_token = |packets: &[Bytes]| packets.iter().any(|packet| totem::wire::is_token(packet));
         let group = self.group.as_ref().map(|group| group.address);
-        let mut batches: Vec<(SocketAddr, Vec<Arc<[u8]>>)> =
+        let mut batches: Vec<(SocketAddr, Vec<Bytes>)> =
             core::mem::take(&mut self.outgoing).into_iter().collect();
         batches.sort_by_key(|(to, packets)| (Some(*to) != group, has_token(packets)));
         for (to, packets) in batches {
@@ -143,7 +143,7 @@ impl Sockets {
         }
     }
 
-    fn send_all(&mut self, to: SocketAddr, packets: &[Arc<[u8]>]) {
+    fn send_all(&mut self, to: SocketAddr, packets: &[Bytes]) {
         let mut rest = packets;
         while let Some(first) = rest.first() {
             let run = if self.segments { run_length(rest) } else { 1 };
@@ -221,7 +221,7 @@ impl Sockets {
                     }
                     let list =
                         if totem::wire::is_token(packet) { &mut tokens } else { &mut received.packets };
-                    list.push(packet.to_vec());
+                    list.push(Bytes::copy_from_slice(packet));
                 }
                 if !incoming.may_have_more() {
                     break;
@@ -252,7 +252,7 @@ impl Sockets {
 
 /// How many packets from the first one on may leave with one call: all as long as the first, the last
 /// one perhaps shorter.
-fn run_length(packets: &[Arc<[u8]>]) -> usize {
+fn run_length(packets: &[Bytes]) -> usize {
     let Some(size) = packets.first().map(|first| first.len()) else { return 0 };
     if size > SEGMENT_BYTES_MAX {
         return 1;
@@ -310,9 +310,8 @@ mod tests {
 
     #[test]
     fn runs_end_with_the_first_shorter_packet() {
-        let packets = |sizes: &[usize]| -> Vec<Arc<[u8]>> {
-            sizes.iter().map(|size| vec![0u8; *size].into()).collect()
-        };
+        let packets =
+            |sizes: &[usize]| -> Vec<Bytes> { sizes.iter().map(|size| vec![0u8; *size].into()).collect() };
         assert_eq!(run_length(&packets(&[1455, 1455, 900, 1455])), 3);
         assert_eq!(run_length(&packets(&[57, 1455])), 1);
         assert_eq!(run_length(&packets(&[1455; 80])), 44);

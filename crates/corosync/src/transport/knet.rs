@@ -300,9 +300,9 @@ impl Links {
                 continue;
             }
             if totem::wire::is_token(&delivery.bytes) {
-                tokens.push(delivery.bytes);
+                tokens.push(delivery.bytes.into());
             } else {
-                received.packets.push(delivery.bytes);
+                received.packets.push(delivery.bytes.into());
             }
         }
         received.packets.append(&mut tokens);

@@ -3,10 +3,8 @@
 
 use std::collections::VecDeque;
 
-use totem::ByteOrder;
-
 use super::*;
-use crate::output::Service;
+use crate::output::{Message, Service};
 
 const CLIENT: Client = Client { service: Service::Votequorum, conn: 1 };
 const RING: RingId = RingId { rep: 1, seq: 8 };
@@ -101,14 +99,15 @@ impl One {
 
     /// What was told to the other nodes with a message of this function: three numbers of it.
     fn told(&self, function: u32) -> Vec<[u32; 3]> {
-        let numbers = |bytes: &[u8]| {
-            let view = View::new(bytes, ByteOrder::NATIVE);
+        let numbers = |message: &Message| {
+            let bytes = message.to_vec().into();
+            let view = View::native(&bytes);
             (view.u32(0)? == SERVICE | function).then_some(())?;
             let last = if function == 1 { view.u8(24)?.into() } else { view.u32(28)? };
             Some([view.u32(16)?, view.u32(20)?, last])
         };
         let told = self.out.iter().filter_map(|output| match output {
-            Output::Multicast { bytes, .. } => numbers(bytes),
+            Output::Multicast { message, .. } => numbers(message),
             _ => None,
         });
         told.collect()
@@ -120,27 +119,28 @@ impl One {
     }
 
     fn tell(&mut self, sender: u32, id: u32, node: Node) {
-        let bytes = nodeinfo(id, node);
-        let view = View::new(&bytes, ByteOrder::NATIVE);
+        let bytes = nodeinfo(id, node).into();
+        let view = View::native(&bytes);
         self.act(|service, ctx, quorum| service.deliver(ctx, quorum, 0, sender, view)).expect("whole");
     }
 
     /// The error with which a request is answered; its messages come back as the ring would bring them.
     fn ask(&mut self, request: Msg) -> u32 {
         self.out.clear();
-        let bytes = request.done();
-        let view = View::new(&bytes, ByteOrder::NATIVE);
+        let bytes = request.done().into();
+        let view = View::native(&bytes);
         self.act(|service, ctx, _| service.request(ctx, CLIENT, view)).expect("whole");
         let mut error = 0;
         while let Some(output) = self.out.pop_front() {
             match output {
-                Output::Multicast { bytes, .. } => {
-                    let view = View::new(&bytes, ByteOrder::NATIVE);
+                Output::Multicast { message, .. } => {
+                    let bytes = message.to_vec().into();
+                    let view = View::native(&bytes);
                     let function = view.u32(0).expect("a header") & 0xffff;
                     self.act(|service, ctx, quorum| service.deliver(ctx, quorum, function, 1, view));
                 }
                 Output::Respond { bytes, .. } => {
-                    error = View::new(&bytes, ByteOrder::NATIVE).u32(16).expect("a header");
+                    error = View::native(&bytes.into()).u32(16).expect("a header");
                 }
                 _ => {}
             }
@@ -526,10 +526,11 @@ fn a_reload_with_an_even_number_of_nodes_brings_the_tie_breaker_back() {
 fn the_highest_expectation_is_told() {
     let mut one = One::new(&[], 0);
     one.tell(2, 2, Node { expected: 6, flags: FLAG_QUORATE, ..member(1) });
-    let bytes = Msg::request(0, 24).u32(16, 1).done();
+    let bytes = Msg::request(0, 24).u32(16, 1).done().into();
     one.out.clear();
-    one.act(|service, ctx, _| service.request(ctx, CLIENT, View::new(&bytes, ByteOrder::NATIVE)));
+    one.act(|service, ctx, _| service.request(ctx, CLIENT, View::native(&bytes)));
     let Some(Output::Respond { bytes, .. }) = one.out.pop_front() else { panic!("no answer") };
-    let view = View::new(&bytes, ByteOrder::NATIVE);
+    let bytes = bytes.into();
+    let view = View::native(&bytes);
     assert_eq!((view.u32(36), view.u32(40)), (Some(3), Some(6)));
 }

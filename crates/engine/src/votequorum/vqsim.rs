@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use std::process::Command;
 use std::time::Duration;
 
-use totem::{ByteOrder, Instant, RingId};
+use bytes::Bytes;
+use totem::{Instant, RingId};
 
 use super::VoteQuorum;
 use crate::map::Map;
@@ -171,7 +172,7 @@ impl Ours {
 struct Partition {
     members: Vec<u32>,
     seq: u64,
-    messages: Vec<(u32, Vec<u8>)>,
+    messages: Vec<(u32, Bytes)>,
 }
 
 /// Our nodes on the same stage. A partition delivers in one order, but there are no barriers: the
@@ -241,8 +242,8 @@ impl Stage {
         for id in members.iter() {
             let node = nodes.get_mut(id).expect("a running node");
             for output in core::mem::take(&mut node.out) {
-                if let Output::Multicast { bytes, .. } = output {
-                    messages.push((*id, bytes));
+                if let Output::Multicast { message, .. } = output {
+                    messages.push((*id, message.to_vec().into()));
                 }
             }
         }
@@ -269,7 +270,7 @@ impl Stage {
         } else {
             let (sender, bytes) = &messages[node.read];
             node.read += 1;
-            let m = View::new(bytes, ByteOrder::NATIVE);
+            let m = View::native(bytes);
             let function = m.u32(0).expect("a header") & 0xffff;
             node.with(id, now, |service, ctx, quorum| {
                 service.deliver(ctx, quorum, function, *sender, m).expect("our own message");

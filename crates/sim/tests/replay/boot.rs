@@ -2,9 +2,9 @@
 //! order and with the hold of the token ending when the recorded one ended.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use totem::wire;
 use totem::{Config, Destination, Event, Instant, RingId, State, Totem};
 
@@ -30,7 +30,7 @@ struct Net {
     now: Instant,
     mtu: usize,
     nodes: BTreeMap<u32, Totem>,
-    wire: VecDeque<(u32, Arc<[u8]>)>,
+    wire: VecDeque<(u32, Bytes)>,
 }
 
 /// A node `config.nodeid` that stands where the recorded one stood.
@@ -113,7 +113,7 @@ impl Net {
     fn call_out_to(&mut self, id: u32) {
         let merge = wire::MergeDetect { system_from: STRANGER, ring: RingId { rep: STRANGER, seq: 1 } };
         let bytes = wire::encode(wire::Header::native(STRANGER, 0), &wire::Packet::MergeDetect(merge), &[]);
-        self.nodes.get_mut(&id).unwrap().handle_packet(self.now, &bytes);
+        self.nodes.get_mut(&id).unwrap().handle_packet(self.now, &bytes.into());
         self.drain(id);
     }
 
@@ -140,7 +140,7 @@ impl Net {
                 Destination::Node(node) => vec![node],
                 Destination::Members | Destination::Everybody => all.collect(),
             };
-            self.wire.extend(to.into_iter().map(|to| (to, Arc::clone(&transmit.bytes))));
+            self.wire.extend(to.into_iter().map(|to| (to, transmit.bytes.clone())));
         }
     }
 

@@ -183,7 +183,7 @@ impl Life<'_> {
                         self.advance(datagram.at);
                     }
                     self.hand_in(index);
-                    self.core.handle_packet(self.now, &datagram.bytes);
+                    self.core.handle_packet(self.now, &datagram.bytes.clone().into());
                     self.note_received(&datagram.bytes);
                     self.drain();
                     self.nothing_overdue(datagram.at)
@@ -245,7 +245,7 @@ impl Life<'_> {
         let missed: Vec<Vec<u8>> = packets.filter_map(inner).filter(is_of_ring).collect();
         if !self.story.drops {
             for bytes in &missed {
-                self.core.handle_packet(self.now, bytes);
+                self.core.handle_packet(self.now, &bytes.clone().into());
             }
         }
         let own_tokens: Vec<(&Sent, &wire::OrfToken)> = later
@@ -283,7 +283,7 @@ impl Life<'_> {
             let token_seq = last.token_seq - 1 - GAP_TOKEN_STEP * visit;
             let token = wire::OrfToken { token_seq, rtr: asked.clone(), ..(*last).clone() };
             let bytes = wire::encode(sent.header, &Packet::OrfToken(token), &[]);
-            self.core.handle_packet(self.now, &bytes);
+            self.core.handle_packet(self.now, &bytes.into());
         }
         self.drain();
         if is_again || came {

@@ -69,7 +69,7 @@ impl Hand {
 
     pub fn get(&mut self, from: u32, encapsulated: u8, packet: &Packet, body: &[u8]) {
         let bytes = encode(Header::native(from, encapsulated), packet, body);
-        self.node.handle_packet(self.now, &bytes);
+        self.node.handle_packet(self.now, &bytes.into());
         self.settle();
     }
 
@@ -197,7 +197,7 @@ impl Hand {
 
     pub fn payloads(&self) -> impl Iterator<Item = &[u8]> {
         self.events.iter().filter_map(|event| match event {
-            Event::Delivery(delivery) => Some(delivery.payload.as_slice()),
+            Event::Delivery(delivery) => Some(&*delivery.payload),
             Event::Configuration(_) => None,
         })
     }
