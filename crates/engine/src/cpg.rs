@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use bytes::Bytes;
 use totem::{Level, RingId};
 
-use crate::output::{Client, Ctx};
+use crate::output::{Client, Ctx, Message};
 use crate::wire::{CsError, Msg, RESPONSE_HEADER, View, length};
 
 mod requests;
@@ -193,21 +192,27 @@ impl Cpg {
             2 => self.store_joinlist(sender, m)?,
             3 => {
                 let len = usize::try_from(m.u32(152)?).ok()?;
-                let head = Msg::response(5, 184, CsError::Ok)
+                let head = Msg::head(5, 184, len)
+                    .u32(16, CsError::Ok as u32)
                     .u32(160, length(len))
                     .u32(168, sender)
                     .u32(176, m.u32(160)?);
-                self.deliver_message(ctx, sender, &name(m, 16)?, head, m.shared(184, len)?);
+                let group = name(m, 16)?;
+                let event = put_name(head, 24, &group).before(m, 184, len)?;
+                self.deliver_message(ctx, sender, &group, event);
             }
             6 => {
                 let len = usize::try_from(m.u32(160)?).ok()?;
-                let head = Msg::response(17, 200, CsError::Ok)
+                let head = Msg::head(17, 200, len)
+                    .u32(16, CsError::Ok as u32)
                     .u32(160, m.u32(152)?)
                     .u32(168, length(len))
                     .u32(176, sender)
                     .u32(184, m.u32(168)?)
                     .u32(192, m.u32(176)?);
-                self.deliver_message(ctx, sender, &name(m, 16)?, head, m.shared(200, len)?);
+                let group = name(m, 16)?;
+                let event = put_name(head, 24, &group).before(m, 200, len)?;
+                self.deliver_message(ctx, sender, &group, event);
             }
             // The down list is informative: everybody computes the left nodes itself.
             4 | 5 => {}
@@ -237,9 +242,9 @@ impl Cpg {
         }
     }
 
-    fn deliver_message(&self, ctx: &mut Ctx<'_>, sender: u32, group: &Group, head: Msg, body: Bytes) {
+    fn deliver_message(&self, ctx: &mut Ctx<'_>, sender: u32, group: &Group, event: Message) {
         let is_known = self.processes.iter().any(|(p, g)| p.node == sender && g == group);
-        let event = put_name(head, 24, group).before(body);
+        let mut last = None;
         for (client, connection) in &self.clients {
             let listens = matches!(connection.phase, Phase::Joined | Phase::LeaveStarted);
             if !listens || connection.group != *group {
@@ -249,7 +254,12 @@ impl Cpg {
                 ctx.log(Level::Warning, SUBSYSTEM, "Unknown node -> we will not deliver message");
                 return;
             }
-            ctx.event(*client, event.clone());
+            if let Some(earlier) = last.replace(*client) {
+                ctx.event(earlier, event.clone());
+            }
+        }
+        if let Some(client) = last {
+            ctx.event(client, event);
         }
     }
 

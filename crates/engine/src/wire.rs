@@ -10,6 +10,9 @@ pub const REQUEST_HEADER: usize = 16;
 /// Header of a response or an event: id:i32 at 0, size:i32 at 8, error:i32 at 16.
 pub const RESPONSE_HEADER: usize = 24;
 
+/// A body up to this size is copied: that takes less time than to keep count of who needs its memory.
+const COPIED_MAX: usize = 512;
+
 /// A message under construction, in native byte order.
 #[derive(Clone, Debug)]
 pub(crate) struct Msg(Vec<u8>);
@@ -23,6 +26,13 @@ impl Msg {
     /// `size` zero bytes with the header of a response or event.
     pub(crate) fn response(id: u32, size: usize, error: CsError) -> Self {
         Self(vec![0; size.max(RESPONSE_HEADER)]).u32(0, id).u32(8, length(size)).u32(16, error as u32)
+    }
+
+    /// `size` zero bytes with a number, before a body of so many bytes ([`Msg::before`]).
+    pub(crate) fn head(id: u32, size: usize, body: usize) -> Self {
+        let mut bytes = Vec::with_capacity(size + if body <= COPIED_MAX { body } else { 0 });
+        bytes.resize(size, 0);
+        Self(bytes).u32(0, id)
     }
 
     /// Puts bytes at an offset; the message grows if they reach beyond its end.
@@ -61,10 +71,17 @@ impl Msg {
         self.0
     }
 
-    /// The message with a body behind it.
-    pub(crate) fn before(self, body: Bytes) -> Message {
-        let size = length(self.0.len() + body.len());
-        Message { head: self.u32(8, size).done(), body }
+    /// The message with a part of another one behind it; None if that part is not there.
+    pub(crate) fn before(self, m: View<'_>, offset: usize, len: usize) -> Option<Message> {
+        let bytes = m.bytes(offset, len)?;
+        let end = self.0.len();
+        let message = self.u32(8, length(end + len));
+        let mut head = message.done();
+        if len <= COPIED_MAX {
+            head.extend_from_slice(bytes);
+            return Some(head.into());
+        }
+        Some(Message { head, body: m.bytes.slice_ref(bytes) })
     }
 }
 
@@ -120,11 +137,6 @@ impl<'a> View<'a> {
 
     pub(crate) fn bytes(&self, offset: usize, len: usize) -> Option<&'a [u8]> {
         self.bytes.get(offset..offset.checked_add(len)?)
-    }
-
-    /// Bytes that stay where they are.
-    pub(crate) fn shared(&self, offset: usize, len: usize) -> Option<Bytes> {
-        self.bytes(offset, len).map(|bytes| self.bytes.slice_ref(bytes))
     }
 
     /// The text of a NUL-padded field.

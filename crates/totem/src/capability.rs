@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use core::time::Duration;
 
-use crate::pack::group_header;
+use crate::pack::write_group_header;
 use crate::state::Totem;
 
 /// Group of the announcements.
@@ -51,7 +51,9 @@ impl Totem {
         self.kin = Kin { known, marked, ..Kin::default() };
         if self.config.announce {
             let queue = &mut self.queue_trans;
-            self.packer.add(&[&group_header(GROUP), &[VERSION]], |body| queue.push_back(body));
+            let mut head = Vec::new();
+            write_group_header(&mut head, GROUP);
+            self.packer.add(&head, &[&[VERSION]], |body| queue.push_back(body));
         }
     }
 

@@ -4,6 +4,7 @@
 //! lengths:u16[count], data. The last piece of a packet whose `fragmented` is not 0 goes on in the
 //! sender's next packet, whose `continuation` has the same value.
 
+use core::ops::Range;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -24,32 +25,33 @@ pub(crate) type Body = Vec<u8>;
 
 /// What of a message, given in parts, is not packed yet.
 struct Rest<'a> {
-    parts: &'a [&'a [u8]],
-    /// Bytes of the first part that are packed.
-    taken: usize,
+    part: &'a [u8],
+    others: &'a [&'a [u8]],
     len: usize,
 }
 
 impl<'a> Rest<'a> {
-    fn new(parts: &'a [&'a [u8]]) -> Self {
-        Self { parts, taken: 0, len: parts.iter().map(|part| part.len()).sum() }
+    fn new(head: &'a [u8], parts: &'a [&'a [u8]]) -> Self {
+        Self { part: head, others: parts, len: head.len() + total(parts) }
     }
 
     /// Moves so many bytes behind what is in `out`.
     fn move_to(&mut self, out: &mut Vec<u8>, mut wanted: usize) {
-        while let Some((part, others)) = self.parts.split_first() {
-            let left = part.get(self.taken..).unwrap_or_default();
-            let piece = left.get(..wanted).unwrap_or(left);
+        loop {
+            let (piece, left) = self.part.split_at(wanted.min(self.part.len()));
             out.extend_from_slice(piece);
-            wanted -= piece.len();
+            self.part = left;
             self.len -= piece.len();
-            if piece.len() < left.len() {
-                self.taken += piece.len();
-                return;
-            }
-            (self.parts, self.taken) = (others, 0);
+            wanted -= piece.len();
+            let Some((next, others)) = self.others.split_first().filter(|_| left.is_empty()) else { return };
+            (self.part, self.others) = (next, others);
         }
     }
+}
+
+/// Bytes of all parts.
+pub(crate) fn total(parts: &[&[u8]]) -> usize {
+    parts.iter().map(|part| part.len()).sum()
 }
 
 /// Fills packet bodies with messages.
@@ -83,16 +85,16 @@ impl Packer {
 
     /// Adds a message, given in parts; hands out each packet body that became full. The next message follows in the
     /// packet that the end of this one has begun.
-    pub(crate) fn add(&mut self, message: &[&[u8]], emit: impl FnMut(Body)) {
-        self.fill(Rest::new(message), false, emit);
+    pub(crate) fn add(&mut self, head: &[u8], parts: &[&[u8]], emit: impl FnMut(Body)) {
+        self.fill(Rest::new(head, parts), false, emit);
     }
 
-    /// Adds a message as the reference does: nothing follows in the packet that holds the end of a
-    /// part which is larger than a packet. `lead` is what stands before that part, in bytes.
-    pub(crate) fn add_apart(&mut self, message: &[&[u8]], lead: usize, emit: impl FnMut(Body)) {
-        let message = Rest::new(message);
-        let is_large = message.len - lead.min(message.len) + 2 * FRAGMENT_LEN_BYTES >= self.room;
-        if self.data.len() + lead < self.space() {
+    /// Adds a message as the reference does: nothing follows in the packet that holds the end of a message which is
+    /// larger than a packet without its head.
+    pub(crate) fn add_apart(&mut self, head: &[u8], parts: &[&[u8]], emit: impl FnMut(Body)) {
+        let message = Rest::new(head, parts);
+        let is_large = total(parts) + 2 * FRAGMENT_LEN_BYTES >= self.room;
+        if self.data.len() + head.len() < self.space() {
             self.next_fragment = 1;
         }
         self.fill(message, is_large, emit);
@@ -291,13 +293,31 @@ impl Assembly {
     }
 }
 
-/// What stands before a message: the names of its groups.
-pub(crate) fn group_header(group: &[u8]) -> Vec<u8> {
-    let mut w = Writer::new(ByteOrder::NATIVE, 2 * FRAGMENT_LEN_BYTES + group.len());
-    w.u16(1);
-    w.u16(u16::try_from(group.len()).unwrap_or(u16::MAX));
-    w.bytes.extend_from_slice(group);
-    w.bytes
+/// Writes what stands before a message, the names of its groups, in place of what is in `out`.
+pub(crate) fn write_group_header(out: &mut Vec<u8>, group: &[u8]) {
+    out.clear();
+    out.extend_from_slice(&1u16.to_ne_bytes());
+    out.extend_from_slice(&u16::try_from(group.len()).unwrap_or(u16::MAX).to_ne_bytes());
+    out.extend_from_slice(group);
+}
+
+/// Where the first group's name lies in an assembled message, and where its body begins: [`split_groups`] for every
+/// message that is delivered.
+pub(crate) fn group_and_body(message: &[u8], order: ByteOrder) -> Result<(Range<usize>, usize), DecodeError> {
+    let mut r = Reader::new(message, order);
+    let count = usize::from(r.u16()?);
+    let names_start = FRAGMENT_LEN_BYTES * (count + 1);
+    let (mut first, mut names) = (0, 0);
+    for at in 0..count {
+        let len = usize::from(r.u16()?);
+        first = if at == 0 { len } else { first };
+        names += len;
+    }
+    let body_start = names_start + names;
+    if body_start > message.len() {
+        return Err(DecodeError::Short);
+    }
+    Ok((names_start..names_start + first, body_start))
 }
 
 /// Splits an assembled message into its group names and its body.
@@ -331,10 +351,10 @@ mod tests {
     }
 
     /// A message in parts of all sizes, none at all among them.
-    fn parts(message: &[u8]) -> [&[u8]; 4] {
+    fn parts(message: &[u8]) -> (&[u8], [&[u8]; 3]) {
         let (a, b) = message.split_at(message.len() / 3);
         let (b, c) = b.split_at(b.len() / 7);
-        [a, b, &[], c]
+        (a, [b, &[], c])
     }
 
     proptest! {
@@ -347,7 +367,8 @@ mod tests {
             let mut packer = Packer::new(1410);
             let mut bodies = Vec::new();
             for (message, flush) in messages.iter().zip(flush_after) {
-                packer.add(&parts(message), |body| bodies.push(body));
+                let (head, rest) = parts(message);
+                packer.add(head, &rest, |body| bodies.push(body));
                 if flush {
                     bodies.extend(packer.flush());
                 }
@@ -367,7 +388,8 @@ mod tests {
             let mut packer = Packer::new(1410);
             let mut bodies = Vec::new();
             for message in &messages {
-                packer.add(&parts(message), |body| bodies.push(body));
+                let (head, rest) = parts(message);
+                packer.add(head, &rest, |body| bodies.push(body));
             }
             bodies.extend(packer.flush());
             let from = skip.min(bodies.len());
@@ -384,7 +406,9 @@ mod tests {
             let mut packer = Packer::new(1410);
             let mut bodies = Vec::new();
             for message in &messages {
-                packer.add_apart(&parts(message), lead, |body| bodies.push(body));
+                let (head, rest) = message.split_at(lead.min(message.len()));
+                let (first, others) = parts(rest);
+                packer.add_apart(head, &[&[first], &others[..]].concat(), |body| bodies.push(body));
                 if message.len() > lead + 1400 {
                     prop_assert!(packer.is_empty());
                 }
@@ -400,7 +424,15 @@ mod tests {
             let mut assembler = Assembler::default();
             for order in [ByteOrder::Little, ByteOrder::Big] {
                 let _ = assembler.add(1, &Bytes::copy_from_slice(&bytes), order);
-                let _ = split_groups(&bytes, order);
+                let parts = group_and_body(&bytes, order);
+                match split_groups(&bytes, order) {
+                    Ok((groups, body)) => {
+                        let (group, start) = parts.expect("as the whole");
+                        prop_assert_eq!(&bytes[group], groups.first().copied().unwrap_or_default());
+                        prop_assert_eq!(&bytes[start..], body);
+                    }
+                    Err(error) => prop_assert_eq!(parts, Err(error)),
+                }
             }
         }
     }

@@ -3,13 +3,13 @@
 use core::time::Duration;
 use std::collections::{BTreeSet, VecDeque};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 
 use crate::RingId;
 use crate::capability::{self, Kin};
 use crate::config::{Config, Timing};
 use crate::event::{Configuration, Delivery, Destination, Event, Level, Note, SendError, Stats, Transmit};
-use crate::pack::{Assembler, Body, MESSAGE_MAX, Packer, group_header, split_groups};
+use crate::pack::{Assembler, Body, MESSAGE_MAX, Packer, group_and_body, total, write_group_header};
 use crate::queue::{SortQueue, Stored};
 use crate::time::Instant;
 use crate::timer::{Timer, Timers};
@@ -114,6 +114,8 @@ pub struct Totem {
     pub(crate) last_to_everybody: Option<Instant>,
 
     pub(crate) packer: Packer,
+    /// What stands before the message that is being sent.
+    group_header: Vec<u8>,
     pub(crate) queue: VecDeque<Body>,
     pub(crate) queue_trans: VecDeque<Body>,
     pub(crate) waiting_trans_ack: bool,
@@ -196,6 +198,7 @@ impl Totem {
             last_token_at: now,
             last_to_everybody: None,
             packer,
+            group_header: Vec::new(),
             queue: VecDeque::new(),
             queue_trans: VecDeque::new(),
             waiting_trans_ack: true,
@@ -415,9 +418,8 @@ impl Totem {
     /// [`SendError::Full`] when the queue has no room: nothing was queued.
     pub fn send(&mut self, now: Instant, group: &[u8], parts: &[&[u8]]) -> Result<(), SendError> {
         self.now = now;
-        let head = group_header(group);
-        let message: Vec<&[u8]> = core::iter::once(&*head).chain(parts.iter().copied()).collect();
-        let len = message.iter().map(|part| part.len()).sum();
+        write_group_header(&mut self.group_header, group);
+        let len = self.group_header.len() + total(parts);
         if len > MESSAGE_MAX + 4096 {
             return Err(SendError::TooBig);
         }
@@ -428,10 +430,9 @@ impl Totem {
         let queue = if self.waiting_trans_ack { &mut self.queue_trans } else { &mut self.queue };
         let emit = |body| queue.push_back(body);
         if self.config.share_packets {
-            self.packer.add(&message, emit);
+            self.packer.add(&self.group_header, parts, emit);
         } else {
-            let last = parts.last().map_or(0, |part| part.len());
-            self.packer.add_apart(&message, len - last, emit);
+            self.packer.add_apart(&self.group_header, parts, emit);
         }
         Ok(())
     }
@@ -568,24 +569,22 @@ impl Totem {
                 return;
             }
         };
-        for message in messages {
-            let Ok((groups, payload)) = split_groups(&message, header.order) else {
+        for mut message in messages {
+            let Ok((group, body_start)) = group_and_body(&message, header.order) else {
                 let text =
                     format!("Message from node {} has a bad group header...  Ignoring.", header.nodeid);
                 self.note(Level::Warning, text);
                 continue;
             };
-            let Some(group) = groups.first() else { continue };
-            if *group == capability::GROUP {
+            let payload = message.split_off(body_start);
+            message.truncate(group.end);
+            message.advance(group.start);
+            if *message == *capability::GROUP {
                 self.take_announcement(header.nodeid);
                 continue;
             }
-            self.ready.push_back(Delivery {
-                nodeid: header.nodeid,
-                order: header.order,
-                group: message.slice_ref(group),
-                payload: message.slice_ref(payload),
-            });
+            let (nodeid, order) = (header.nodeid, header.order);
+            self.ready.push_back(Delivery { nodeid, order, group: message, payload });
         }
     }
 

@@ -93,23 +93,22 @@ impl Cpg {
 
     fn mcast(&mut self, ctx: &mut Ctx<'_>, client: Client, m: View<'_>) -> Option<()> {
         let len = usize::try_from(m.u32(32)?).ok()?;
-        let data = m.shared(40, len)?;
         let connection = self.connection(client);
         if !matches!(connection.phase, Phase::JoinStarted | Phase::Joined) {
             return Some(());
         }
-        let message = Msg::request(SERVICE | 3, 184)
+        let message = Msg::head(SERVICE | 3, 184, len)
             .u32(152, length(len))
             .u32(160, connection.pid)
             .u32(168, ctx.me)
             .u64(176, client.conn);
-        ctx.multicast(put_name(message, 16, &connection.group).before(data));
+        ctx.multicast(put_name(message, 16, &connection.group).before(m, 40, len)?);
         Some(())
     }
 
     fn partial_mcast(&mut self, ctx: &mut Ctx<'_>, client: Client, m: View<'_>) -> Option<CsError> {
         let (total, len, kind) = (m.u32(32)?, m.u32(40)?, m.u32(48)?);
-        let data = m.shared(56, usize::try_from(len).ok()?)?;
+        let data_len = usize::try_from(len).ok()?;
         let connection = self.connection(client);
         if !matches!(connection.phase, Phase::JoinStarted | Phase::Joined) {
             return Some(CsError::NotExist);
@@ -120,14 +119,14 @@ impl Cpg {
         if connection.transitions != connection.transitions_at_start {
             return Some(CsError::Interrupt);
         }
-        let message = Msg::request(SERVICE | 6, 200)
+        let message = Msg::head(SERVICE | 6, 200, data_len)
             .u32(152, total)
             .u32(160, len)
             .u32(168, connection.pid)
             .u32(176, kind)
             .u32(184, ctx.me)
             .u64(192, client.conn);
-        ctx.multicast(put_name(message, 16, &connection.group).before(data));
+        ctx.multicast(put_name(message, 16, &connection.group).before(m, 56, data_len)?);
         Some(CsError::Ok)
     }
 
