@@ -65,6 +65,9 @@ pub enum Output {
     SyncFrom(String),
     /// Run the scheduler on the current CIB; answer with [`Controller::handle_decision`].
     Schedule(u32),
+    /// Transient attributes of nodes are deleted from the CIB: who writes them writes all that he knows behind that, as
+    /// such a node may be back and have told new ones.
+    AttributesDeleted,
     /// Set (or with `None` delete) a transient attribute. `value` may be `value++`.
     Attribute { node: String, name: String, value: Option<String> },
     /// Forget failures of a resource on a node: (resource, node, operation and interval).
@@ -459,6 +462,7 @@ impl Controller {
                 "//node_state[@uname='{node}']/lrm|//node_state[@uname='{node}']/transient_attributes"
             );
             self.change_cib(Operation::Delete, Some(&xpath), options::XPATH | options::MULTIPLE, None);
+            self.outputs.push_back(Output::AttributesDeleted);
         }
         if let Some(graph) = self.graph.as_mut() {
             graph.confirm(action, !success);

@@ -190,10 +190,14 @@ impl Controller {
         let ids = with.filter_map(|state| state.attr("id")?.parse::<u32>().ok());
         let is_absent = |id: &u32| self.peers.0.get(id).is_some_and(|peer| !peer.is_running);
         let absent: Vec<u32> = ids.filter(is_absent).collect();
+        if absent.is_empty() {
+            return;
+        }
         for id in absent {
             let xpath = format!("//node_state[@id='{id}']/transient_attributes");
             self.change_cib(Operation::Delete, Some(&xpath), options::XPATH | options::MULTIPLE, None);
         }
+        self.outputs.push_back(Output::AttributesDeleted);
     }
 
     /// What the CIB says of its leader and of the cluster as a whole.

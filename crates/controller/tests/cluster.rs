@@ -249,6 +249,8 @@ impl World {
                     self.attributes.insert((node.clone(), name.clone()), value.clone());
                     self.log.push(Entry::Attribute { node, name, value })
                 }
+
+                Output::AttributesDeleted => self.write_attributes_again(id),
                 Output::ClearFailures { .. } => {}
                 Output::Fence { action, node, .. } => panic!("fencing {node} ({action}) without fencing"),
                 Output::Exit => {
@@ -573,6 +575,15 @@ impl World {
         assert!(missing.is_empty(), "no state of {missing:?}\n{}", self.tail());
     }
 
+    /// Nodes that have an attribute, as the CIB says.
+    fn values(&self, attribute: &str) -> Vec<String> {
+        let cib = self.nodes.values().next().unwrap().cib.root_element();
+        let states = cib.child("status").unwrap().children_named("node_state");
+        let with =
+            states.filter(|state| state.descendants().any(|pair| pair.attr("name") == Some(attribute)));
+        with.map(|state| state.attr("id").unwrap().to_string()).collect()
+    }
+
     fn status(&self) -> String {
         self.nodes.values().next().map_or_else(String::new, |node| node.cib.to_pretty())
     }
@@ -676,6 +687,26 @@ fn a_cluster_forms_and_starts_its_resources() {
     run(1, 2, 0);
     run(2, 3, 0);
     run(3, 5, 0);
+}
+
+/// What a node that is gone has left behind is deleted; behind that the writer writes all that it knows, which may be
+/// what that node has told since it is back.
+#[test]
+fn known_values_are_written_again_behind_a_deletion() {
+    let mut world = World::new(7, 3);
+    world.settle();
+    let leader = world.nodes.values().find(|node| node.controller.is_leader()).unwrap().id;
+    let other = 1 + leader % 3;
+    let told = |node, attribute: &str| ((name(node), attribute.to_string()), Some("3".to_string()));
+    // Known to the writer, and lost in the CIB.
+    world.attributes.extend([told(leader, "pingd")]);
+    let ((node, attribute), value) = told(other, "pingd");
+    world.log.push(Entry::Attribute { node, name: attribute, value });
+    world.settle();
+    assert_eq!(world.values("pingd"), [other.to_string()]);
+    world.crash(other);
+    world.settle();
+    assert_eq!(world.values("pingd"), [leader.to_string()], "{}", world.tail());
 }
 
 /// How many runs, unless `RELEVO_SEEDS` says otherwise.

@@ -454,6 +454,7 @@ impl Daemon {
                     self.exit = Some(70);
                 }
             }
+            Output::AttributesDeleted => self.attributes.write_again(),
             Output::Attribute { node, name, value } => self.send_attribute(&node, &name, value.as_deref()),
             Output::ClearFailures { resource, node, operation } => {
                 self.send_clear_failures(Some(&resource), Some(&node), operation.as_ref());
