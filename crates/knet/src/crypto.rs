@@ -4,7 +4,8 @@
 //! of the key file, the HMAC all of it.
 
 use aes::cipher::block_padding::Pkcs7;
-use aes::cipher::{BlockCipherEncrypt as _, BlockModeDecrypt, BlockModeEncrypt, InnerIvInit, KeyInit};
+use aes::cipher::consts::U16;
+use aes::cipher::{Block, BlockCipherEncrypt, BlockModeDecrypt, BlockSizeUser, InnerIvInit, KeyInit};
 use aes::{Aes128, Aes192, Aes256};
 use hmac::{Hmac, Mac};
 
@@ -15,6 +16,8 @@ pub const KEY_MIN_BYTES: usize = 128;
 /// See [`KEY_MIN_BYTES`].
 pub const KEY_MAX_BYTES: usize = 4096;
 const BLOCK_BYTES: usize = 16;
+/// Packets that are encrypted side by side.
+const LANES: usize = 16;
 
 /// Cipher of `totem.crypto_cipher`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,29 +182,58 @@ impl Crypto {
     #[must_use]
     pub fn seal(&self, salt: [u8; SALT_BYTES], packet: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.overhead().sealed_len(packet.len()));
-        self.seal_behind(&mut out, salt, |out| out.extend_from_slice(packet));
+        let layout = self.lay_out(&mut out, salt, |out| out.extend_from_slice(packet));
+        self.seal_all(&mut out, &[layout]);
         out
     }
 
-    /// Writes a packet behind what is in `out` and protects it there.
-    pub(crate) fn seal_behind(
+    /// Writes a packet behind what is in `out`, with room for its protection, which [`Crypto::seal_all`] makes.
+    pub(crate) fn lay_out(
         &self,
         out: &mut Vec<u8>,
         salt: [u8; SALT_BYTES],
         write: impl FnOnce(&mut Vec<u8>),
-    ) {
+    ) -> Layout {
+        let overhead = self.overhead();
         let start = out.len();
-        match &self.cipher {
-            Cipher::None => write(out),
-            Cipher::Aes128(aes) => encrypt(aes.as_ref(), salt, out, write),
-            Cipher::Aes192(aes) => encrypt(aes.as_ref(), salt, out, write),
-            Cipher::Aes256(aes) => encrypt(aes.as_ref(), salt, out, write),
+        if overhead.salt > 0 {
+            out.extend(salt);
         }
-        with_signer!(&self.signer, mac => {
-            let mut mac = mac.clone();
-            mac.update(out.get(start..).unwrap_or_default());
-            out.extend_from_slice(&mac.finalize().into_bytes());
-        });
+        let text = out.len();
+        write(out);
+        if overhead.block > 0 {
+            // PKCS#7: each byte tells how many there are.
+            let padding = overhead.block - (out.len() - text) % overhead.block;
+            out.resize(out.len() + padding, u8::try_from(padding).unwrap_or(0));
+        }
+        let hash = out.len();
+        out.resize(hash + overhead.hash, 0);
+        Layout { start, text, hash, end: out.len() }
+    }
+
+    /// Protects packets that were laid out in `out`.
+    pub(crate) fn seal_all(&self, out: &mut [u8], packets: &[Layout]) {
+        for some in packets.chunks(LANES) {
+            match &self.cipher {
+                Cipher::None => {}
+                Cipher::Aes128(aes) => encrypt(aes.as_ref(), out, some),
+                Cipher::Aes192(aes) => encrypt(aes.as_ref(), out, some),
+                Cipher::Aes256(aes) => encrypt(aes.as_ref(), out, some),
+            }
+        }
+        for packet in packets {
+            let Some((body, hash)) = out
+                .get_mut(packet.start..packet.end)
+                .and_then(|all| all.split_at_mut_checked(packet.body_len()))
+            else {
+                continue;
+            };
+            with_signer!(&self.signer, mac => {
+                let mut mac = mac.clone();
+                mac.update(body);
+                hash.copy_from_slice(&mac.finalize().into_bytes());
+            });
+        }
     }
 
     /// Checks and opens a packet; `None` if it was not made with this key. Nothing is decrypted that was not
@@ -224,21 +256,50 @@ impl Crypto {
     }
 }
 
-fn encrypt<C>(cipher: &C, salt: [u8; SALT_BYTES], out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>))
+/// Where the parts of a packet lie that is being protected.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    start: usize,
+    /// What is encrypted, behind the salt.
+    text: usize,
+    hash: usize,
+    pub(crate) end: usize,
+}
+
+impl Layout {
+    fn body_len(self) -> usize {
+        self.hash - self.start
+    }
+}
+
+/// CBC of several packets side by side, at most [`LANES`]: in one packet each block waits for the one before, and the
+/// processor would wait as well.
+fn encrypt<C>(cipher: &C, out: &mut [u8], packets: &[Layout])
 where
-    C: Clone + aes::cipher::BlockCipherEncrypt,
-    cbc::Encryptor<C>: InnerIvInit<Inner = C> + BlockModeEncrypt,
+    C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>,
 {
-    out.extend(salt);
-    let start = out.len();
-    write(out);
-    let len = out.len() - start;
-    out.resize(start + (len / BLOCK_BYTES + 1) * BLOCK_BYTES, 0);
-    let Ok(mode) = cbc::Encryptor::<C>::inner_iv_slice_init(cipher.clone(), &salt) else { return };
-    let Some(room) = out.get_mut(start..) else { return };
-    // The room is the next multiple of the block, so padding always fits.
-    let padded = mode.encrypt_padded::<Pkcs7>(room, len);
-    debug_assert!(padded.is_ok());
+    let blocks_of = |packet: &Layout| (packet.hash - packet.text) / BLOCK_BYTES;
+    let most = packets.iter().map(blocks_of).max().unwrap_or(0);
+    let mut lanes = [Block::<C>::default(); LANES];
+    for (lane, packet) in lanes.iter_mut().zip(packets) {
+        lane.copy_from_slice(out.get(packet.start..packet.text).unwrap_or(&[0; SALT_BYTES]));
+    }
+    for step in 0..most {
+        let place = |packet: &Layout| {
+            let at = packet.text + step * BLOCK_BYTES;
+            (step < blocks_of(packet)).then_some(at..at + BLOCK_BYTES)
+        };
+        for (lane, packet) in lanes.iter_mut().zip(packets) {
+            let plain = place(packet).and_then(|place| out.get(place)).unwrap_or_default();
+            lane.iter_mut().zip(plain).for_each(|(byte, plain)| *byte ^= plain);
+        }
+        cipher.encrypt_blocks(lanes.get_mut(..packets.len()).unwrap_or_default());
+        for (lane, packet) in lanes.iter().zip(packets) {
+            if let Some(sealed) = place(packet).and_then(|place| out.get_mut(place)) {
+                sealed.copy_from_slice(lane);
+            }
+        }
+    }
 }
 
 fn decrypt<C>(cipher: &C, body: &[u8]) -> Option<Vec<u8>>
@@ -368,6 +429,23 @@ mod tests {
                     prop_assert_eq!(right.open(&forged), None);
                     prop_assert_eq!(right.open(sealed.get(..place).unwrap_or_default()), None);
                 }
+            }
+        }
+
+        #[test]
+        fn packets_side_by_side_are_sealed_like_each_alone(
+            packets in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..100), 1..40),
+        ) {
+            for cipher in CIPHERS {
+                let crypto = crypto(cipher, HashKind::Sha256, 0);
+                let (mut out, mut layouts, mut alone) = (vec![7; 3], Vec::new(), vec![7; 3]);
+                for (number, packet) in (0..).zip(&packets) {
+                    layouts.push(crypto.lay_out(&mut out, [number; 16], |out| out.extend_from_slice(packet)));
+                    alone.extend(crypto.seal([number; 16], packet));
+                    prop_assert_eq!(layouts.last().map(|last| last.end), Some(alone.len()));
+                }
+                crypto.seal_all(&mut out, &layouts);
+                prop_assert_eq!(out, alone);
             }
         }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::crypto::{Crypto, KeyError, Keys, Overhead, Salts};
+use crate::crypto::{Crypto, KeyError, Keys, Layout, Overhead, Salts};
 
 /// How a packet was protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,14 +100,26 @@ impl KeyRing {
         self.in_use.is_some()
     }
 
-    /// Writes a packet behind what is in `out`, protected with the key in use.
-    pub(crate) fn seal(&mut self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-        let Some(slot) = self.in_use else { return write(out) };
-        let salt = self.salts.next();
-        match self.get(slot) {
-            Some(crypto) => crypto.seal_behind(out, salt, write),
-            None => write(out),
-        }
+    /// Writes packets one behind the other, protected with the key in use. `write` is called `count` times. Returns
+    /// where each of them ends.
+    pub(crate) fn seal(
+        &mut self,
+        out: &mut Vec<u8>,
+        count: usize,
+        mut write: impl FnMut(usize, &mut Vec<u8>),
+    ) -> Vec<usize> {
+        let Some(crypto) = self.in_use.and_then(|slot| self.slots.get(slot)).and_then(Option::as_ref) else {
+            let mut one = |number| {
+                write(number, out);
+                out.len()
+            };
+            return (0..count).map(&mut one).collect();
+        };
+        let salts = &mut self.salts;
+        let mut one = |number| crypto.lay_out(out, salts.next(), |out| write(number, out));
+        let packets: Vec<Layout> = (0..count).map(&mut one).collect();
+        crypto.seal_all(out, &packets);
+        packets.iter().map(|packet| packet.end).collect()
     }
 
     /// Opens a packet; `None` if it is not authentic.
@@ -153,7 +165,7 @@ mod tests {
 
     fn understands(receiver: &KeyRing, sender: &mut KeyRing) -> bool {
         let mut sealed = Vec::new();
-        sender.seal(&mut sealed, |out| out.extend_from_slice(b"hello"));
+        sender.seal(&mut sealed, 1, |_, out| out.extend_from_slice(b"hello"));
         receiver.open(&sealed).is_some_and(|opened| *opened.bytes == *b"hello")
     }
 

@@ -210,7 +210,7 @@ impl Knet {
         let body = packed.as_deref().unwrap_or(message);
         let size = self.data_mtu.max(body.len().div_ceil(FRAGMENTS_MAX)).max(1);
         let count = u8::try_from(body.len().div_ceil(size)).unwrap_or(u8::MAX);
-        let mut whole = Data {
+        let whole = Data {
             seq: self.seq,
             compress,
             pad: 0,
@@ -220,16 +220,7 @@ impl Knet {
             channel: 0,
             payload: body,
         };
-        let room = self.keys.overhead().sealed_len(size + wire::DATA_HEADER_BYTES);
-        let mut all = Vec::with_capacity(usize::from(count) * room);
-        let mut ends = Vec::with_capacity(usize::from(count));
-        for (number, payload) in (1..=count).zip(body.chunks(size)) {
-            whole.fragment = if count == 1 { 0 } else { number };
-            whole.payload = payload;
-            self.seal_behind(&mut all, &Packet::Data(whole), [0, 0]);
-            ends.push(all.len());
-        }
-        let datagrams = split_at_all(all.into(), &ends);
+        let datagrams = self.seal_data(whole, body, size);
         for (host, link) in targets {
             for _ in 0..self.copies(now, host, link, &datagrams) {
                 for bytes in &datagrams {
@@ -312,28 +303,38 @@ impl Knet {
     }
 
     pub(crate) fn seal(&mut self, packet: &Packet<'_>, pads: [u8; 2]) -> Bytes {
+        let header = Header { node: self.config.node, pads };
         let mut out = Vec::new();
-        self.seal_behind(&mut out, packet, pads);
+        self.keys.seal(&mut out, 1, |_, out| wire::encode_into(header, packet, out));
         out.into()
     }
 
-    /// Writes a packet behind what is in `out` and protects it.
-    fn seal_behind(&mut self, out: &mut Vec<u8>, packet: &Packet<'_>, pads: [u8; 2]) {
-        let header = Header { node: self.config.node, pads };
-        let start = out.len();
+    /// The fragments of a message, in one block of memory.
+    fn seal_data(&mut self, whole: Data<'_>, body: &[u8], size: usize) -> Vec<Bytes> {
+        let header = Header { node: self.config.node, pads: [0, 0] };
+        let count = usize::from(whole.fragments);
+        let room = self.keys.overhead().sealed_len(size + wire::DATA_HEADER_BYTES);
+        let mut all = Vec::with_capacity(count * room);
         let mut plain_bytes = 0;
-        let write = |out: &mut Vec<u8>| {
-            let from = out.len();
-            wire::encode_into(header, packet, out);
-            plain_bytes = out.len() - from;
+        let write = |at: usize, out: &mut Vec<u8>| {
+            let number = u8::try_from(at + 1).unwrap_or(u8::MAX);
+            let fragment = if count == 1 { 0 } else { number };
+            let payload = body.get(at * size..).unwrap_or_default();
+            let payload = payload.get(..size).unwrap_or(payload);
+            let start = out.len();
+            wire::encode_into(header, &Packet::Data(Data { fragment, payload, ..whole }), out);
+            plain_bytes += out.len() - start;
         };
-        if !self.keys.is_sealing() || !matches!(packet, Packet::Data(_)) {
-            return self.keys.seal(out, write);
+        let start_ns = (self.stopwatch)();
+        let ends = self.keys.seal(&mut all, count, write);
+        if self.keys.is_sealing() {
+            let each_ns = (self.stopwatch)().saturating_sub(start_ns) / u64::from(whole.fragments.max(1));
+            (0..count).for_each(|_| self.stats.tx_crypt_time.note(each_ns));
+            self.stats.tx_crypt_packets += u64::from(whole.fragments);
+            let grown = all.len().saturating_sub(plain_bytes);
+            self.stats.tx_crypt_byte_overhead += u64::try_from(grown).unwrap_or(0);
         }
-        self.stats.tx_crypt_time.measure(self.stopwatch, || self.keys.seal(out, write));
-        self.stats.tx_crypt_packets += 1;
-        let grown = (out.len() - start).saturating_sub(plain_bytes);
-        self.stats.tx_crypt_byte_overhead += u64::try_from(grown).unwrap_or(0);
+        split_at_all(all.into(), &ends)
     }
 
     pub(crate) fn transmit(&mut self, host: u16, number: u8, content: Content, bytes: Bytes) {
