@@ -44,6 +44,7 @@ fn main() -> ExitCode {
         Some("bench") => bench::bench(rest),
         // Run by the benchmark in its hosts.
         Some("__cpg") => bench::ring::load::run(rest),
+        Some("__watch") => starve::watch::run(rest),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(64);

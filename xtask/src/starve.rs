@@ -1,6 +1,8 @@
 //! Rings of our own on a starved machine: four busy loops for each processor, every fifth packet lost, and daemons that
 //! are stopped for less than the token timeout. Nobody may leave.
 
+pub mod watch;
+
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -21,8 +23,16 @@ const RUNS_MS: [u32; 3] = [700, 770, 850];
 /// A longer stop is not shorter than the timeout, with what the loss of packets costs.
 const STOP_MAX_MS: u64 = 250;
 const PAUSE_BETWEEN: Duration = Duration::from_millis(700);
-/// One line for each stop: how long it was, in ms.
+/// A longer standstill of a processor is the machine's, not the ring's.
+const STILL_MAX_MS: u64 = STOP_MAX_MS;
+/// A stop that lasts has its line only when it is over, and a daemon that did not run says so only when it runs again.
+const SETTLED_AFTER: Duration = Duration::from_secs(3);
+/// A run may be begun anew once in so long, and once more.
+const SPOILT_ONCE_IN: Duration = Duration::from_secs(20);
+/// One line for each stop: how long it was, in ms, and when it ended.
 const STOPS_LOG: &str = "/var/log/stops";
+/// Stops of each node that a report names.
+const SHOWN_STOPS: usize = 12;
 const FORMED_WITHIN: Duration = Duration::from_secs(60);
 /// Round trips of one client before the next one starts.
 const PINGS: &str = "200";
@@ -48,6 +58,23 @@ struct Trouble {
     too_long: usize,
     /// Times that a daemon found itself not run for more than half of the token timeout.
     stalls: usize,
+    /// Standstills of a processor.
+    still: usize,
+}
+
+impl Trouble {
+    fn spoils(&self, before: &Self) -> bool {
+        (self.too_long, self.stalls, self.still) != (before.too_long, before.stalls, before.still)
+    }
+
+    fn since(&self, before: &Self) -> String {
+        format!(
+            "{} stops longer than {STOP_MAX_MS} ms, {} pauses that a daemon saw, {} standstills of the machine",
+            self.too_long - before.too_long,
+            self.stalls - before.stalls,
+            self.still - before.still
+        )
+    }
 }
 
 /// Processes that do nothing, fast.
@@ -100,20 +127,12 @@ pub fn starve(arguments: &[String]) -> Result<(), String> {
     for ring in &mut rings {
         ring.stop_daemons(time)?;
     }
+    let watch = watch::Watch::start(time)?;
     let start = Instant::now();
-    let mut spoilt = 0usize;
+    let mut spoilt = 0u32;
     while start.elapsed() < time {
         for ring in &mut rings {
-            let trouble = ring.trouble()?;
-            if trouble.too_long != ring.trouble.too_long || trouble.stalls != ring.trouble.stalls {
-                spoilt += 1;
-                eprintln!(
-                    "  after {} s a daemon did not run for over {STOP_MAX_MS} ms",
-                    start.elapsed().as_secs()
-                );
-                ring.begin_anew()?;
-            }
-            ring.check(start.elapsed())?;
+            spoilt += u32::from(ring.look(&watch, start.elapsed())?);
             ring.talk_on()?;
         }
         std::thread::sleep(PAUSE_BETWEEN);
@@ -121,21 +140,23 @@ pub fn starve(arguments: &[String]) -> Result<(), String> {
     drop(loops);
     let mut stops = 0;
     for ring in &mut rings {
-        ring.check(start.elapsed())?;
-        ring.trouble = ring.trouble()?;
+        spoilt += u32::from(ring.look(&watch, start.elapsed())?);
+        ring.trouble = ring.trouble(&watch)?;
         stops += ring.trouble.stops;
         eprintln!("  ring of {}: daemons were stopped {} times", ring.nodes, ring.trouble.stops);
+    }
+    // A run that was begun anew all the time, or in which nobody was stopped, has shown nothing.
+    let may_be_spoilt = 1 + u32::try_from(time.as_secs() / SPOILT_ONCE_IN.as_secs()).unwrap_or(u32::MAX);
+    if spoilt > may_be_spoilt || stops == 0 {
+        return Err(format!(
+            "the machine is too busy: {stops} stops, {spoilt} times begun anew as a daemon did not run for over \
+             {STOP_MAX_MS} ms (at most {may_be_spoilt} times)"
+        ));
     }
     eprintln!(
         "  ✓ no membership changed in {} s; {spoilt} times begun anew: a daemon did not run for over {STOP_MAX_MS} ms",
         time.as_secs()
     );
-    // A run that was begun anew all the time, or in which nobody was stopped, has shown nothing.
-    if spoilt * 10 > stops {
-        return Err(format!(
-            "the machine is too busy: of {stops} stops {spoilt} were longer than they may be"
-        ));
-    }
     Ok(())
 }
 
@@ -204,7 +225,8 @@ impl Ring {
             daemon.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             ring.daemons.push(daemon.spawn().map_err(|error| error.to_string())?);
         }
-        ring.begin_anew()?;
+        ring.await_whole()?;
+        ring.before = ring.membership()?;
         Ok(ring)
     }
 
@@ -236,18 +258,41 @@ impl Ring {
         (1..=self.nodes).map(|number| self.shell(number, line)).collect()
     }
 
-    fn check(&self, at: Duration) -> Result<(), String> {
+    /// Nobody may have left, unless a daemon did not run for too long: then true, and the ring is whole again.
+    fn look(&mut self, watch: &watch::Watch, at: Duration) -> Result<bool, String> {
         let now = self.membership()?;
-        if now == self.before {
-            return Ok(());
+        let has_changed = now != self.before;
+        if has_changed {
+            std::thread::sleep(SETTLED_AFTER);
         }
-        Err(format!(
-            "the ring of {} changed after {} s: from\n{}to\n{now}{}",
-            self.nodes,
-            at.as_secs(),
-            self.before,
-            self.logs()
-        ))
+        let trouble = self.trouble(watch)?;
+        let at_s = at.as_secs();
+        if trouble.spoils(&self.trouble) {
+            let what = trouble.since(&self.trouble);
+            eprintln!("  ring of {}, after {at_s} s: {what}", self.nodes);
+            self.begin_anew(watch)?;
+            return Ok(true);
+        }
+        if has_changed {
+            let (before, nodes) = (&self.before, self.nodes);
+            let report = self.report(watch);
+            return Err(format!(
+                "the ring of {nodes} changed after {at_s} s: from\n{before}to\n{now}{report}"
+            ));
+        }
+        Ok(false)
+    }
+
+    /// What the machine and each node went through last.
+    fn report(&self, watch: &watch::Watch) -> String {
+        let still = watch.lines();
+        let still = still.iter().rev().take(SHOWN_STOPS).rev().map(|line| format!("  {line}\n"));
+        let line = format!(
+            "tail -n 15 /var/log/corosync.log; echo 'last stops (ms, end):'; tail -n {SHOWN_STOPS} {STOPS_LOG}"
+        );
+        let texts = (1..=self.nodes)
+            .map(|number| format!("nodo{number}:\n{}", self.shell(number, &line).unwrap_or_default()));
+        format!("the machine:\n{}{}", still.collect::<String>(), texts.collect::<String>())
     }
 
     fn logs(&self) -> String {
@@ -297,7 +342,7 @@ impl Ring {
                  while [ $(date +%s) -lt $e ]; do
                    for m in {STOPS_MS}; do
                      a=$(date +%s%N); kill -STOP $p; sleep 0.$m; kill -CONT $p; b=$(date +%s%N)
-                     echo $(( (b - a) / 1000000 )) >> {STOPS_LOG}
+                     echo $(( (b - a) / 1000000 )) $(date +%T.%3N) >> {STOPS_LOG}
                      sleep 0.{runs_ms}
                    done
                  done",
@@ -312,20 +357,20 @@ impl Ring {
     }
 
     /// A pause that was not shorter than the timeout may cost a member: waits until the ring is whole again.
-    fn begin_anew(&mut self) -> Result<(), String> {
+    fn begin_anew(&mut self, watch: &watch::Watch) -> Result<(), String> {
         std::thread::sleep(PAUSE_BETWEEN);
         self.await_whole()?;
         self.before = self.membership()?;
-        self.trouble = self.trouble()?;
+        self.trouble = self.trouble(watch)?;
         Ok(())
     }
 
-    fn trouble(&self) -> Result<Trouble, String> {
+    fn trouble(&self, watch: &watch::Watch) -> Result<Trouble, String> {
         let line = format!(
             "touch {STOPS_LOG}; wc -l < {STOPS_LOG}; awk '$1 > {STOP_MAX_MS}' {STOPS_LOG} | wc -l; \
              grep -c 'Process pause detected' /var/log/corosync.log"
         );
-        let mut sum = Trouble::default();
+        let mut sum = Trouble { still: watch.longer_than(STILL_MAX_MS), ..Trouble::default() };
         for number in 1..=self.nodes {
             let text = self.shell(number, &line)?;
             let numbers: Vec<usize> = text.lines().filter_map(|line| line.trim().parse().ok()).collect();

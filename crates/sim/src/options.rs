@@ -95,7 +95,7 @@ impl Options {
     }
 
     /// A ring on starved machines: every fifth packet lost, many late by time slices of others, and pauses shorter
-    /// than the token timeout; nothing else.
+    /// than the token timeout, as often as `cargo xtask starve` makes them; nothing else.
     pub(crate) fn endurance(nodes: u32, duration: Duration) -> Self {
         Self {
             nodes,
@@ -108,7 +108,7 @@ impl Options {
             delayed_per_mille: 200,
             latency_max_us: 1000,
             delay_max_us: 30_000,
-            fault_gap_us: 500_000,
+            fault_gap_us: 800_000 / u64::from(nodes),
             message_gap_us: 400_000 * u64::from(nodes),
             message_max: 2000,
             faulty: duration,

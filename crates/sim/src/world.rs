@@ -14,6 +14,8 @@ use crate::random::Random;
 /// Steps that one run may take in so much time: a run that spins is a failure.
 const STEPS_MAX: u64 = 400_000;
 const STEPS_MAX_S: u64 = 8;
+/// The kind of fault that only keeps a node from running.
+const PAUSE: u64 = 7;
 
 /// Something that will happen.
 enum Future {
@@ -313,7 +315,7 @@ impl World {
         self.faults += 1;
         let all = self.all();
         let Some(victim) = self.random.pick(&all).copied() else { return };
-        let kind = self.random.below(8);
+        let kind = if self.options.steady { PAUSE } else { self.random.below(8) };
         self.trace_fault(format!("kind {kind} at node {victim}"));
         match kind {
             0 | 1 if self.options.partitions => self.split(),
@@ -324,7 +326,7 @@ impl World {
             3 | 4 => self.cut.clear(),
             5 if self.options.crashes => self.crash(victim),
             6 if self.options.crashes => self.leave(victim),
-            7 if self.options.pauses && self.nodes.contains_key(&victim) => self.pause(victim),
+            PAUSE if self.options.pauses && self.nodes.contains_key(&victim) => self.pause(victim),
             _ => {}
         }
     }
